@@ -1,0 +1,2 @@
+//! The keyward program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! API-key authentication for HTTP services.
