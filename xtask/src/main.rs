@@ -78,23 +78,9 @@ fn test_steps(workspace: &Workspace) -> Vec<Step<'_>> {
     vec![
         workspace.cargo("format", &["fmt", "--all", "--check"]),
         tidy_step(workspace),
-        workspace.cargo(
-            "clippy",
-            &[
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--all-features",
-                "--",
-                "-D",
-                "warnings",
-            ],
-        ),
+        workspace.cargo("clippy", &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]),
         workspace
-            .cargo(
-                "documentation",
-                &["doc", "--workspace", "--no-deps", "--all-features"],
-            )
+            .cargo("documentation", &["doc", "--workspace", "--no-deps", "--all-features"])
             .with_environment("RUSTDOCFLAGS", "-Dwarnings"),
         workspace.cargo("tests", &["test", "--workspace", "--all-features"]),
     ]
@@ -106,21 +92,8 @@ fn tidy_step(workspace: &Workspace) -> Step<'_> {
 
 fn bench_steps(workspace: &Workspace) -> Vec<Step<'_>> {
     vec![
-        workspace.cargo(
-            "decision",
-            &["bench", "-p", "keyward", "--bench", "decision"],
-        ),
-        workspace.cargo(
-            "adapter cost",
-            &[
-                "run",
-                "--release",
-                "-p",
-                "keyward-behaviour",
-                "--bin",
-                "adapter-cost",
-            ],
-        ),
+        workspace.cargo("decision", &["bench", "-p", "keyward", "--bench", "decision"]),
+        workspace.cargo("adapter cost", &["run", "--release", "-p", "keyward-behaviour", "--bin", "adapter-cost"]),
     ]
 }
 
@@ -144,11 +117,7 @@ mod tests {
             names.push(subcommand.get_name().to_owned());
             if subcommand.get_name() != "help" {
                 let help = subcommand.clone().render_help().to_string();
-                assert!(
-                    help.contains("Examples:"),
-                    "{} shows none",
-                    subcommand.get_name()
-                );
+                assert!(help.contains("Examples:"), "{} shows none", subcommand.get_name());
             }
         }
         assert_eq!(names, ["test", "tidy", "bench", "help"]);

@@ -27,14 +27,8 @@ pub(crate) fn run_in_order(mut steps: Vec<Step<'_>>) -> Result<()> {
         let started = Instant::now();
         let outcome = step.run();
         let time = started.elapsed();
-        outcome.with_context(|| {
-            format!(
-                "step `{}` failed after {}; {}",
-                step.name,
-                Seconds(time),
-                not_run(&names[index + 1..])
-            )
-        })?;
+        outcome
+            .with_context(|| format!("step `{}` failed after {}; {}", step.name, Seconds(time), not_run(&names[index + 1..])))?;
         eprintln!("    {} passed in {}", step.name, Seconds(time));
         taken.push((step.name, time));
     }
@@ -42,11 +36,7 @@ pub(crate) fn run_in_order(mut steps: Vec<Step<'_>>) -> Result<()> {
         for (name, time) in &taken {
             eprintln!("{name:>16} {:>9}", Seconds(*time).to_string());
         }
-        eprintln!(
-            "{:>16} {:>9}",
-            "together",
-            Seconds(taken.iter().map(|(_, time)| *time).sum()).to_string()
-        );
+        eprintln!("{:>16} {:>9}", "together", Seconds(taken.iter().map(|(_, time)| *time).sum()).to_string());
     }
     Ok(())
 }
@@ -62,18 +52,12 @@ fn not_run(later: &[&str]) -> String {
 impl<'a> Step<'a> {
     /// A step that runs a program.
     pub(crate) fn program(name: &'static str, command: Command) -> Self {
-        Self {
-            name,
-            action: Action::Program(command),
-        }
+        Self { name, action: Action::Program(command) }
     }
 
     /// A step that runs inside this process.
     pub(crate) fn of_our_own(name: &'static str, action: impl Fn() -> Result<()> + 'a) -> Self {
-        Self {
-            name,
-            action: Action::OurOwn(Box::new(action)),
-        }
+        Self { name, action: Action::OurOwn(Box::new(action)) }
     }
 
     /// Sets an environment variable for a program; a step of our own has none.
@@ -111,14 +95,7 @@ impl fmt::Display for Step<'_> {
             }
         }
         let program = std::path::Path::new(command.get_program());
-        write!(
-            formatter,
-            "{}",
-            program
-                .file_name()
-                .unwrap_or(OsStr::new("program"))
-                .display()
-        )?;
+        write!(formatter, "{}", program.file_name().unwrap_or(OsStr::new("program")).display())?;
         for argument in command.get_args() {
             write!(formatter, " {}", argument.display())?;
         }
@@ -178,11 +155,7 @@ mod tests {
     fn a_step_is_shown_as_one_would_type_it() {
         let mut command = Command::new("/somewhere/cargo");
         command.args(["doc", "--no-deps"]);
-        let step =
-            Step::program("documentation", command).with_environment("RUSTDOCFLAGS", "-Dwarnings");
-        assert_eq!(
-            step.to_string(),
-            "RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps"
-        );
+        let step = Step::program("documentation", command).with_environment("RUSTDOCFLAGS", "-Dwarnings");
+        assert_eq!(step.to_string(), "RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps");
     }
 }

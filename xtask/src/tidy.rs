@@ -49,19 +49,10 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     }
 
     let root_manifest = workspace.root.join("Cargo.toml");
-    found.extend(manifests::check_workspace(
-        "Cargo.toml",
-        &read(&root_manifest)?,
-    ));
+    found.extend(manifests::check_workspace("Cargo.toml", &read(&root_manifest)?));
     for package in &workspace.packages {
-        let name = workspace
-            .relative(&package.manifest_path)
-            .display()
-            .to_string();
-        found.extend(manifests::check_member(
-            &name,
-            &read(&package.manifest_path)?,
-        ));
+        let name = workspace.relative(&package.manifest_path).display().to_string();
+        found.extend(manifests::check_member(&name, &read(&package.manifest_path)?));
     }
 
     let files = workspace.text_files()?;
@@ -77,10 +68,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
         eprintln!("{violation}");
     }
     if !found.is_empty() {
-        bail!(
-            "{} broken, see above",
-            plural(found.len(), "rule was", "rules were")
-        );
+        bail!("{} broken, see above", plural(found.len(), "rule was", "rules were"));
     }
     eprintln!(
         "{} and {} looked at, nothing found",

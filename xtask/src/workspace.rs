@@ -38,13 +38,8 @@ impl Workspace {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut question = Command::new(&cargo);
         question.args(["metadata", "--no-deps", "--format-version", "1"]);
-        let metadata: Metadata =
-            serde_json::from_str(&output(question)?).context("cannot read cargo's metadata")?;
-        Ok(Self {
-            cargo,
-            root: metadata.workspace_root,
-            packages: metadata.packages,
-        })
+        let metadata: Metadata = serde_json::from_str(&output(question)?).context("cannot read cargo's metadata")?;
+        Ok(Self { cargo, root: metadata.workspace_root, packages: metadata.packages })
     }
 
     /// A step that runs cargo in the workspace's root.
@@ -71,15 +66,7 @@ impl Workspace {
     /// The text files that git knows or would know, by their names relative to the root.
     pub(crate) fn text_files(&self) -> Result<Vec<(String, String)>> {
         let mut question = Command::new("git");
-        question
-            .args([
-                "ls-files",
-                "-z",
-                "--cached",
-                "--others",
-                "--exclude-standard",
-            ])
-            .current_dir(&self.root);
+        question.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(&self.root);
         let names = output(question)?;
         let mut names: Vec<_> = names.split('\0').filter(|name| !name.is_empty()).collect();
         names.sort_unstable();
@@ -91,8 +78,7 @@ impl Workspace {
             if !path.is_file() {
                 continue;
             }
-            let bytes =
-                std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             if let Ok(text) = String::from_utf8(bytes) {
                 files.push((name.to_owned(), text));
             }
@@ -114,16 +100,9 @@ impl Workspace {
 
 fn output(mut command: Command) -> Result<String> {
     let program = command.get_program().to_owned();
-    let output = command
-        .output()
-        .with_context(|| format!("cannot start {}", program.display()))?;
+    let output = command.output().with_context(|| format!("cannot start {}", program.display()))?;
     if !output.status.success() {
-        bail!(
-            "{} ended with {}: {}",
-            program.display(),
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("{} ended with {}: {}", program.display(), output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     String::from_utf8(output.stdout).with_context(|| format!("{} is not UTF-8", program.display()))
 }

@@ -38,21 +38,8 @@ const RUNTIMES: &[&str] = &[
     "monoio",
     "embassy-executor",
 ];
-const ADAPTERS: &[&str] = &[
-    "keyward-tower",
-    "keyward-axum",
-    "keyward-actix",
-    "keyward-warp",
-];
-const DRIVERS: &[&str] = &[
-    "sqlx",
-    "sqlx-core",
-    "rusqlite",
-    "libsqlite3-sys",
-    "tokio-postgres",
-    "redis",
-    "fred",
-];
+const ADAPTERS: &[&str] = &["keyward-tower", "keyward-axum", "keyward-actix", "keyward-warp"];
+const DRIVERS: &[&str] = &["sqlx", "sqlx-core", "rusqlite", "libsqlite3-sys", "tokio-postgres", "redis", "fred"];
 
 const BOUNDARIES: &[Boundary] = &[
     Boundary {
@@ -67,62 +54,32 @@ const BOUNDARIES: &[Boundary] = &[
     },
     Boundary {
         package: "keyward-axum",
-        never: &[&[
-            "actix-web",
-            "actix-http",
-            "warp",
-            "keyward-actix",
-            "keyward-warp",
-        ]],
+        never: &[&["actix-web", "actix-http", "warp", "keyward-actix", "keyward-warp"]],
         because: "an adapter knows one framework",
     },
     Boundary {
         package: "keyward-warp",
-        never: &[&[
-            "axum",
-            "axum-core",
-            "actix-web",
-            "actix-http",
-            "keyward-axum",
-            "keyward-actix",
-        ]],
+        never: &[&["axum", "axum-core", "actix-web", "actix-http", "keyward-axum", "keyward-actix"]],
         because: "an adapter knows one framework",
     },
     Boundary {
         package: "keyward-actix",
-        never: &[&[
-            "axum",
-            "axum-core",
-            "warp",
-            "keyward-tower",
-            "keyward-axum",
-            "keyward-warp",
-        ]],
+        never: &[&["axum", "axum-core", "warp", "keyward-tower", "keyward-axum", "keyward-warp"]],
         because: "an adapter knows one framework, and actix-web speaks another version of `http` than tower does",
     },
     Boundary {
         package: "keyward-sql",
-        never: &[
-            ADAPTERS,
-            &["axum", "actix-web", "warp", "redis", "keyward-redis"],
-        ],
+        never: &[ADAPTERS, &["axum", "actix-web", "warp", "redis", "keyward-redis"]],
         because: "a store knows its driver, and nothing of who asks",
     },
     Boundary {
         package: "keyward-redis",
-        never: &[
-            ADAPTERS,
-            &["axum", "actix-web", "warp", "sqlx", "keyward-sql"],
-        ],
+        never: &[ADAPTERS, &["axum", "actix-web", "warp", "sqlx", "keyward-sql"]],
         because: "a store knows its driver, and nothing of who asks",
     },
     Boundary {
         package: "keyward-admin",
-        never: &[
-            ADAPTERS,
-            DRIVERS,
-            &["axum", "axum-core", "actix-web", "warp"],
-        ],
+        never: &[ADAPTERS, DRIVERS, &["axum", "axum-core", "actix-web", "warp"]],
         because: "it is a request in and a response out, over the storage traits",
     },
 ];
@@ -134,10 +91,7 @@ const ONLY_FOR_TESTS: &str = "keyward-behaviour";
 pub(super) fn check(package: &str, tree: &str) -> Vec<Violation> {
     let linked = linked_packages(tree);
     let mut found = Vec::new();
-    for boundary in BOUNDARIES
-        .iter()
-        .filter(|boundary| boundary.package == package)
-    {
+    for boundary in BOUNDARIES.iter().filter(|boundary| boundary.package == package) {
         for never in boundary.never.iter().copied().flatten() {
             if linked.contains(never) {
                 found.push(violation(package, never, boundary.because));
@@ -145,27 +99,17 @@ pub(super) fn check(package: &str, tree: &str) -> Vec<Violation> {
         }
     }
     if linked.contains(&ONLY_FOR_TESTS) && package != ONLY_FOR_TESTS {
-        found.push(violation(
-            package,
-            ONLY_FOR_TESTS,
-            "the behaviour suite is a development dependency",
-        ));
+        found.push(violation(package, ONLY_FOR_TESTS, "the behaviour suite is a development dependency"));
     }
     found
 }
 
 fn violation(package: &str, never: &str, because: &str) -> Violation {
-    Violation {
-        place: package.to_owned(),
-        line: None,
-        message: format!("must not be linked with `{never}`: {because}"),
-    }
+    Violation { place: package.to_owned(), line: None, message: format!("must not be linked with `{never}`: {because}") }
 }
 
 fn linked_packages(tree: &str) -> Vec<&str> {
-    tree.lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .collect()
+    tree.lines().filter_map(|line| line.split_whitespace().next()).collect()
 }
 
 #[cfg(test)]
@@ -183,24 +127,9 @@ mod tests {
     #[test]
     fn what_a_crate_may_be_linked_with_is_let_through() {
         for (package, dependencies) in [
-            (
-                "keyward",
-                &[
-                    "http",
-                    "governor",
-                    "pollster",
-                    "futures-channel",
-                    "tokio-like",
-                ][..],
-            ),
-            (
-                "keyward-tower",
-                &["keyward", "tower-layer", "tower-service", "tokio"],
-            ),
-            (
-                "keyward-axum",
-                &["keyward", "keyward-tower", "axum", "axum-core", "tokio"],
-            ),
+            ("keyward", &["http", "governor", "pollster", "futures-channel", "tokio-like"][..]),
+            ("keyward-tower", &["keyward", "tower-layer", "tower-service", "tokio"]),
+            ("keyward-axum", &["keyward", "keyward-tower", "axum", "axum-core", "tokio"]),
             ("keyward-behaviour", &["keyward-axum", "axum", "tokio"]),
             ("xtask", &["clap"]),
         ] {
@@ -236,11 +165,7 @@ mod tests {
             ("keyward-axum", "warp"),
             ("keyward-actix", "keyward-tower"),
         ] {
-            assert_eq!(
-                check(package, &tree(package, &[never])).len(),
-                1,
-                "{package} with {never}"
-            );
+            assert_eq!(check(package, &tree(package, &[never])).len(), 1, "{package} with {never}");
         }
     }
 

@@ -11,8 +11,7 @@ pub(super) fn check_workspace(file: &str, text: &str) -> Vec<Violation> {
         let level = look_up(manifest, &["workspace", "lints", "rust", "unsafe_code"]);
         // A lint is written `"forbid"` or `{ level = "forbid", … }`.
         let level = level.and_then(|level| level.as_str().or_else(|| level.get("level")?.as_str()));
-        (level != Some("forbid"))
-            .then_some("`[workspace.lints.rust]` has to say `unsafe_code = \"forbid\"`")
+        (level != Some("forbid")).then_some("`[workspace.lints.rust]` has to say `unsafe_code = \"forbid\"`")
     })
 }
 
@@ -24,29 +23,17 @@ pub(super) fn check_member(file: &str, text: &str) -> Vec<Violation> {
     })
 }
 
-fn judge(
-    file: &str,
-    text: &str,
-    complaint: impl Fn(&Table) -> Option<&'static str>,
-) -> Vec<Violation> {
+fn judge(file: &str, text: &str, complaint: impl Fn(&Table) -> Option<&'static str>) -> Vec<Violation> {
     let message = match text.parse::<Table>() {
         Ok(manifest) => complaint(&manifest).map(str::to_owned),
         Err(error) => Some(format!("is not TOML: {}", error.message())),
     };
-    message
-        .into_iter()
-        .map(|message| Violation {
-            place: file.to_owned(),
-            line: None,
-            message,
-        })
-        .collect()
+    message.into_iter().map(|message| Violation { place: file.to_owned(), line: None, message }).collect()
 }
 
 fn look_up<'a>(table: &'a Table, names: &[&str]) -> Option<&'a toml::Value> {
     let (first, rest) = names.split_first()?;
-    rest.iter()
-        .try_fold(table.get(*first)?, |value, name| value.get(name))
+    rest.iter().try_fold(table.get(*first)?, |value, name| value.get(name))
 }
 
 #[cfg(test)]

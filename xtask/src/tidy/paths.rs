@@ -17,11 +17,7 @@ impl Private {
     /// Besides what is private on every machine: this checkout, and the home folder of whoever runs this.
     pub(super) fn of_this_machine(root: &Path) -> Self {
         let home = env::var_os("HOME");
-        Self::folders(
-            [Some(root), home.as_deref().map(Path::new)]
-                .into_iter()
-                .flatten(),
-        )
+        Self::folders([Some(root), home.as_deref().map(Path::new)].into_iter().flatten())
     }
 
     fn folders<'a>(folders: impl Iterator<Item = &'a Path>) -> Self {
@@ -52,16 +48,12 @@ impl Private {
 
     fn is_told_in(&self, line: &str) -> bool {
         let of_a_user = HOMES.iter().any(|home| {
-            line.match_indices(home).any(|(at, _)| {
-                starts_a_path(line, at)
-                    && line[at + home.len()..].starts_with(|c: char| c.is_alphanumeric())
-            })
+            line.match_indices(home)
+                .any(|(at, _)| starts_a_path(line, at) && line[at + home.len()..].starts_with(|c: char| c.is_alphanumeric()))
         });
         of_a_user
             || self.folders.iter().any(|folder| {
-                line.match_indices(folder).any(|(at, _)| {
-                    starts_a_path(line, at) && line[at + folder.len()..].starts_with('/')
-                })
+                line.match_indices(folder).any(|(at, _)| starts_a_path(line, at) && line[at + folder.len()..].starts_with('/'))
             })
     }
 }
@@ -76,11 +68,7 @@ mod tests {
     use super::*;
 
     fn private() -> Private {
-        Private::folders(
-            ["/srv/checkouts/keyward", "/app"]
-                .map(Path::new)
-                .into_iter(),
-        )
+        Private::folders(["/srv/checkouts/keyward", "/app"].map(Path::new).into_iter())
     }
 
     #[test]

@@ -16,28 +16,14 @@ const CORE_CLOCK: &str = "clock.rs";
 
 /// Sequences of tokens that hosts use on the core's behalf. A single word is banned wherever it stands, so that
 /// `use std::net::*` does not help.
-const LENT_BY_THE_HOST: &[&[&str]] = &[
-    &["TcpStream"],
-    &["TcpListener"],
-    &["UdpSocket"],
-    &["std", "::", "fs"],
-    &["std", "::", "env"],
-];
+const LENT_BY_THE_HOST: &[&[&str]] =
+    &[&["TcpStream"], &["TcpListener"], &["UdpSocket"], &["std", "::", "fs"], &["std", "::", "env"]];
 
-const CLOCKS: &[&[&str]] = &[
-    &["SystemTime", "::", "now"],
-    &["Instant", "::", "now"],
-    &["Timestamp", "::", "now"],
-    &["Zoned", "::", "now"],
-];
+const CLOCKS: &[&[&str]] =
+    &[&["SystemTime", "::", "now"], &["Instant", "::", "now"], &["Timestamp", "::", "now"], &["Zoned", "::", "now"]];
 
 /// What is left half done, in the product and in its tests alike.
-const UNFINISHED: &[&[&str]] = &[
-    &["todo", "!"],
-    &["unimplemented", "!"],
-    &["dbg", "!"],
-    &["#", "[", "ignore"],
-];
+const UNFINISHED: &[&[&str]] = &[&["todo", "!"], &["unimplemented", "!"], &["dbg", "!"], &["#", "[", "ignore"]];
 
 /// Judges one Rust file by its path below the root and its text.
 pub(super) fn check(file: &str, text: &str) -> Vec<Violation> {
@@ -69,11 +55,7 @@ fn banned(file: &str, tokens: &Tokens, sequences: &[&[&str]], why: &str) -> Vec<
     let mut found = Vec::new();
     for sequence in sequences {
         for line in tokens.lines_of(sequence) {
-            found.push(violation(
-                file,
-                line,
-                format!("`{}` {why}", sequence.concat()),
-            ));
+            found.push(violation(file, line, format!("`{}` {why}", sequence.concat())));
         }
     }
     // `use std::env::{self, vars}` says the same thing twice.
@@ -92,26 +74,16 @@ fn ignored_examples(file: &str, text: &str) -> Vec<Violation> {
         .enumerate()
         .filter(|(_, line)| {
             let line = line.trim_start();
-            let comment = line
-                .strip_prefix("///")
-                .or_else(|| line.strip_prefix("//!"));
+            let comment = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"));
             let fence = comment.and_then(|comment| comment.trim_start().strip_prefix("```"));
-            fence.is_some_and(|words| {
-                words
-                    .split([',', ' '])
-                    .any(|word| word == "ignore" || word.starts_with("ignore-"))
-            })
+            fence.is_some_and(|words| words.split([',', ' ']).any(|word| word == "ignore" || word.starts_with("ignore-")))
         })
         .map(|(index, _)| violation(file, index + 1, "an example that is ignored".to_owned()))
         .collect()
 }
 
 fn violation(file: &str, line: usize, message: String) -> Violation {
-    Violation {
-        place: file.to_owned(),
-        line: Some(line),
-        message,
-    }
+    Violation { place: file.to_owned(), line: Some(line), message }
 }
 
 #[cfg(test)]
@@ -121,10 +93,7 @@ mod tests {
     const IN_THE_CORE: &str = "crates/keyward/src/guard.rs";
 
     fn lines(file: &str, text: &str) -> Vec<usize> {
-        check(file, text)
-            .iter()
-            .filter_map(|violation| violation.line)
-            .collect()
+        check(file, text).iter().filter_map(|violation| violation.line).collect()
     }
 
     #[test]
@@ -156,16 +125,8 @@ mod tests {
             "fn f() { let read = x.unwrap_or_else(Instant::now); }",
         ] {
             assert_eq!(lines(IN_THE_CORE, text), [1], "{text}");
-            assert_eq!(
-                lines("crates/keyward/src/clock.rs", text),
-                [0_usize; 0],
-                "{text}"
-            );
-            assert_eq!(
-                lines("crates/keyward/src/key/clock.rs", text),
-                [1],
-                "{text}"
-            );
+            assert_eq!(lines("crates/keyward/src/clock.rs", text), [0_usize; 0], "{text}");
+            assert_eq!(lines("crates/keyward/src/key/clock.rs", text), [1], "{text}");
         }
     }
 
@@ -225,11 +186,7 @@ mod tests {
             "/// ```ignore\n/// f();\n/// ```\nfn f() {}",
             "//! ```rust,ignore\n//! f();\n//! ```",
         ] {
-            for file in [
-                IN_THE_CORE,
-                "crates/keyward-axum/tests/suite.rs",
-                "xtask/src/main.rs",
-            ] {
+            for file in [IN_THE_CORE, "crates/keyward-axum/tests/suite.rs", "xtask/src/main.rs"] {
                 assert_eq!(lines(file, text).len(), 1, "{file}: {text}");
             }
         }
@@ -250,10 +207,7 @@ mod tests {
     #[test]
     fn a_violation_tells_file_line_and_what() {
         let found = check(IN_THE_CORE, "fn f() {\n    dbg!(1);\n}");
-        assert_eq!(
-            found[0].to_string(),
-            "crates/keyward/src/guard.rs:2: `dbg!` is left half done"
-        );
+        assert_eq!(found[0].to_string(), "crates/keyward/src/guard.rs:2: `dbg!` is left half done");
     }
 
     #[test]

@@ -29,20 +29,12 @@ impl Tokens {
     pub(super) fn lines_of(&self, sequence: &[&str]) -> impl Iterator<Item = usize> {
         self.0
             .windows(sequence.len())
-            .filter(|window| {
-                sequence
-                    .iter()
-                    .zip(*window)
-                    .all(|(word, token)| *word == token.text)
-            })
+            .filter(|window| sequence.iter().zip(*window).all(|(word, token)| *word == token.text))
             .map(|window| window[0].line)
     }
 
     fn push(&mut self, text: impl Into<String>, line: usize) {
-        self.0.push(Token {
-            text: text.into(),
-            line,
-        });
+        self.0.push(Token { text: text.into(), line });
     }
 
     fn add(&mut self, stream: TokenStream, test_code: TestCode) {
@@ -59,14 +51,8 @@ impl Tokens {
                     None => {}
                 }
             }
-            if is_word(&trees[at], "use")
-                && trees
-                    .get(at + 1)
-                    .is_some_and(|next| !is_punctuation(next, '<'))
-            {
-                let end = (at..trees.len())
-                    .find(|end| is_punctuation(&trees[*end], ';'))
-                    .unwrap_or(trees.len());
+            if is_word(&trees[at], "use") && trees.get(at + 1).is_some_and(|next| !is_punctuation(next, '<')) {
+                let end = (at..trees.len()).find(|end| is_punctuation(&trees[*end], ';')).unwrap_or(trees.len());
                 self.add_use(&trees[at + 1..end], &[]);
                 at = end;
                 continue;
@@ -144,18 +130,14 @@ fn test_attribute(trees: &[TokenTree]) -> Option<Attribute> {
         return None;
     }
     let (group, place) = match rest {
-        [bang, TokenTree::Group(group), ..] if is_punctuation(bang, '!') => {
-            (group, Attribute::OfTheFile)
-        }
+        [bang, TokenTree::Group(group), ..] if is_punctuation(bang, '!') => (group, Attribute::OfTheFile),
         [TokenTree::Group(group), ..] => (group, Attribute::OfTheNextItem),
         _ => return None,
     };
     let attribute: Vec<_> = group.stream().into_iter().collect();
     let only_tests = match attribute.as_slice() {
         [word] => is_word(word, "test"),
-        [word, TokenTree::Group(predicate)] if is_word(word, "cfg") => {
-            needs_test(predicate.stream())
-        }
+        [word, TokenTree::Group(predicate)] if is_word(word, "cfg") => needs_test(predicate.stream()),
         _ => false,
     };
     only_tests.then_some(place)
@@ -168,9 +150,7 @@ fn needs_test(predicate: TokenStream) -> bool {
         [word] => is_word(word, "test"),
         [word, TokenTree::Group(group)] if is_word(word, "all") => {
             let parts: Vec<_> = group.stream().into_iter().collect();
-            parts
-                .split(|tree| is_punctuation(tree, ','))
-                .any(|part| needs_test(part.iter().cloned().collect()))
+            parts.split(|tree| is_punctuation(tree, ',')).any(|part| needs_test(part.iter().cloned().collect()))
         }
         _ => false,
     }
@@ -179,12 +159,9 @@ fn needs_test(predicate: TokenStream) -> bool {
 /// Where the item that has an attribute at `at` ends: after its body, or after its semicolon.
 fn end_of_item(trees: &[TokenTree], at: usize) -> usize {
     let ends = |tree: &TokenTree| {
-        is_punctuation(tree, ';')
-            || matches!(tree, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
+        is_punctuation(tree, ';') || matches!(tree, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
     };
-    (at..trees.len())
-        .find(|end| ends(&trees[*end]))
-        .map_or(trees.len(), |end| end + 1)
+    (at..trees.len()).find(|end| ends(&trees[*end])).map_or(trees.len(), |end| end + 1)
 }
 
 fn is_word(tree: &TokenTree, word: &str) -> bool {
