@@ -1,1 +1,7 @@
-//! The behaviour suite.
+//! The behaviour suite that every adapter of Keyward passes, and the conformance server.
+//!
+//! Three things judge an adapter, each over real sockets: the named cases in [`cases`], which no adapter can edit;
+//! an independent model of the rules in [`model`], stepped beside the adapter with the requests of [`generate`]; and
+//! the audit events that the same requests leave behind.
+
+pub mod model;

@@ -1,0 +1,231 @@
+//! R2: the client's address through trusted proxies.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::{policy::ModelPolicy, request::ModelRequest};
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress {
+    /// The nearest address that is no trusted proxy, as far as it could be read.
+    pub address: IpAddr,
+    /// Whether something unreadable stood in the way.
+    pub flagged: bool,
+}
+
+/// R2.1, R2.2: the client's address; `None` if nobody said who the peer is.
+pub fn client(policy: &ModelPolicy, request: &ModelRequest) -> Option<ClientAddress> {
+    let peer = canonical(request.peer?);
+    let unproxied = ClientAddress { address: peer, flagged: false };
+    let Some(header) = &policy.network.client_address_header else { return Some(unproxied) };
+    if !policy.trusts(peer) {
+        return Some(unproxied);
+    }
+    let lines: Vec<String> = request.values(header).into_iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    if lines.is_empty() {
+        return Some(unproxied);
+    }
+    let joined = lines.join(", ");
+    let hops: Vec<Option<IpAddr>> = if header.eq_ignore_ascii_case("Forwarded") {
+        forwarded_hops(&joined)
+    } else {
+        joined.split(',').map(|element| hop(element, Port::Number)).collect()
+    };
+    let mut nearest = peer;
+    for read in hops.into_iter().rev() {
+        match read {
+            None => return Some(ClientAddress { address: nearest, flagged: true }),
+            Some(address) if !policy.trusts(address) => return Some(ClientAddress { address, flagged: false }),
+            Some(trusted) => nearest = trusted,
+        }
+    }
+    Some(ClientAddress { address: nearest, flagged: false })
+}
+
+/// R2.2: an IPv4 address is the same whether mapped into IPv6 or not.
+pub fn canonical(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(six) => six.to_ipv4_mapped().map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    }
+}
+
+/// R3.1: the address under which failures and per-address limits are counted: IPv6 by its first 64 bits.
+pub fn bucket(address: IpAddr) -> IpAddr {
+    match canonical(address) {
+        IpAddr::V6(six) => {
+            let [a, b, c, d, ..] = six.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        four => four,
+    }
+}
+
+/// Which ports may follow an address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Port {
+    Number,
+    /// RFC 7239 lets a proxy write `_name` for it.
+    NumberOrObfuscated,
+}
+
+/// R2.2: one address, without its port, brackets and zone.
+fn hop(written: &str, port: Port) -> Option<IpAddr> {
+    let written = written.trim_matches([' ', '\t']);
+    let address = if let Some(bracketed) = written.strip_prefix('[') {
+        let (inner, after) = bracketed.split_once(']')?;
+        if !after.is_empty() && !after.strip_prefix(':').is_some_and(|text| is_port(text, port)) {
+            return None;
+        }
+        IpAddr::V6(without_zone(inner).parse().ok()?)
+    } else if let Some((before, after)) = written.split_once(':').filter(|(_, after)| !after.contains(':')) {
+        if !is_port(after, port) {
+            return None;
+        }
+        IpAddr::V4(before.parse().ok()?)
+    } else if written.contains(':') {
+        IpAddr::V6(without_zone(written).parse().ok()?)
+    } else {
+        IpAddr::V4(written.parse().ok()?)
+    };
+    Some(canonical(address)).filter(|address| !address.is_unspecified())
+}
+
+fn without_zone(written: &str) -> &str {
+    written.split_once('%').map_or(written, |(address, _)| address)
+}
+
+fn is_port(written: &str, port: Port) -> bool {
+    let obfuscated = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let number = !written.is_empty() && written.chars().all(|c| c.is_ascii_digit()) && written.parse::<u16>().is_ok();
+    number || (port == Port::NumberOrObfuscated && written.strip_prefix('_').is_some_and(obfuscated))
+}
+
+/// R2.1: the `for` of each element of a `Forwarded` value; `None` where it cannot be read.
+fn forwarded_hops(joined: &str) -> Vec<Option<IpAddr>> {
+    split_outside_quotes(joined, ',').iter().map(|element| forwarded_for(element)).collect()
+}
+
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    let mut found = None;
+    for pair in split_outside_quotes(element, ';') {
+        let pair = pair.trim_matches([' ', '\t']);
+        if pair.is_empty() {
+            continue;
+        }
+        let (name, value) = pair.split_once('=')?;
+        if name.is_empty() || !name.bytes().all(super::target::is_token_byte) {
+            return None;
+        }
+        let value = unquote(value)?;
+        if name.eq_ignore_ascii_case("for") && found.replace(value).is_some() {
+            return None;
+        }
+    }
+    hop(&found?, Port::NumberOrObfuscated)
+}
+
+/// A token as it is, a quoted string without its quotes and escapes.
+fn unquote(written: &str) -> Option<String> {
+    let Some(quoted) = written.strip_prefix('"') else {
+        return (!written.is_empty() && written.bytes().all(super::target::is_token_byte)).then(|| written.to_owned());
+    };
+    let mut plain = String::new();
+    let mut characters = quoted.chars();
+    loop {
+        match characters.next()? {
+            '"' => return characters.next().is_none().then_some(plain),
+            '\\' => plain.push(characters.next()?),
+            other => plain.push(other),
+        }
+    }
+}
+
+fn split_outside_quotes(written: &str, separator: char) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut quoted = false;
+    let mut escaped = false;
+    for character in written.chars() {
+        if character == separator && !quoted {
+            parts.push(String::new());
+            continue;
+        }
+        if escaped {
+            escaped = false;
+        } else if quoted && character == '\\' {
+            escaped = true;
+        } else if character == '"' {
+            quoted = !quoted;
+        }
+        parts.last_mut().expect("there is always a part").push(character);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(header: &str, peer: &str, lines: &[&str]) -> (String, bool) {
+        let policy = ModelPolicy::from_toml(&format!(
+            "[network]\ntrusted_proxies = ['127.0.0.1/32', '10.0.0.0/8']\nclient_address_header = '{header}'"
+        ))
+        .unwrap();
+        let head: String = lines.iter().map(|line| format!("{header}: {line}\n")).collect();
+        let request = ModelRequest::parse(&format!("GET /\n{head}\n"), Some(peer.parse().unwrap()));
+        let client = client(&policy, &request).unwrap();
+        (client.address.to_string(), client.flagged)
+    }
+
+    #[test]
+    fn the_walk_goes_from_right_to_left() {
+        for (lines, expected, flagged) in [
+            (vec!["203.0.113.9"], "203.0.113.9", false),
+            (vec!["1.1.1.1, 203.0.113.9, 10.1.2.3"], "203.0.113.9", false),
+            (vec!["203.0.113.9", "10.1.2.3"], "203.0.113.9", false),
+            (vec!["203.0.113.9, rubbish"], "127.0.0.1", true),
+            (vec!["rubbish, 10.1.2.3"], "10.1.2.3", true),
+            (vec!["rubbish, 203.0.113.9"], "203.0.113.9", false),
+            (vec!["10.9.9.9, 10.1.2.3"], "10.9.9.9", false),
+            (vec!["203.0.113.9:8080"], "203.0.113.9", false),
+            (vec!["[2001:db8::1]:443"], "2001:db8::1", false),
+            (vec!["fe80::1%eth0"], "fe80::1", false),
+            (vec!["::ffff:203.0.113.9"], "203.0.113.9", false),
+            (vec!["::ffff:10.1.1.1"], "10.1.1.1", false),
+            (vec!["0.0.0.0"], "127.0.0.1", true),
+            (vec!["::"], "127.0.0.1", true),
+            (vec!["203.0.113.09"], "127.0.0.1", true),
+        ] {
+            assert_eq!(seen("X-Forwarded-For", "127.0.0.1", &lines), (expected.to_owned(), flagged), "{lines:?}");
+        }
+        assert_eq!(seen("X-Forwarded-For", "192.0.2.1", &["203.0.113.9"]), ("192.0.2.1".to_owned(), false));
+        assert_eq!(seen("X-Forwarded-For", "127.0.0.1", &[]), ("127.0.0.1".to_owned(), false));
+    }
+
+    #[test]
+    fn forwarded_is_read_with_its_quotes() {
+        for (line, expected, flagged) in [
+            ("for=203.0.113.9;proto=https", "203.0.113.9", false),
+            ("proto=http;For=\"[2001:db8::1]:4711\"", "2001:db8::1", false),
+            ("for=203.0.113.9;by=\"a,b;for=1.1.1.1\"", "203.0.113.9", false),
+            ("for=\"203.0.113.9:_port\"", "203.0.113.9", false),
+            ("for=203.0.113.9, for=10.0.0.1", "203.0.113.9", false),
+            ("for=unknown", "127.0.0.1", true),
+            ("for=_hidden, for=10.0.0.1", "10.0.0.1", true),
+            ("proto=https", "127.0.0.1", true),
+            ("for=1.1.1.1;for=2.2.2.2", "127.0.0.1", true),
+            ("for=\"203.0.113.9", "127.0.0.1", true),
+            ("for=\"20\\3.0.113.9\"", "203.0.113.9", false),
+        ] {
+            assert_eq!(seen("Forwarded", "127.0.0.1", &[line]), (expected.to_owned(), flagged), "{line}");
+        }
+    }
+
+    #[test]
+    fn one_ipv6_network_is_one_bucket() {
+        let bucket_of = |text: &str| bucket(text.parse().unwrap()).to_string();
+        assert_eq!(bucket_of("2001:db8::1"), bucket_of("2001:db8::ffff:ffff:ffff:ffff"));
+        assert_ne!(bucket_of("2001:db8::1"), bucket_of("2001:db8:0:1::1"));
+        assert_eq!(bucket_of("::ffff:1.2.3.4"), "1.2.3.4");
+    }
+}

@@ -1,0 +1,74 @@
+//! R13: credentials that a browser attaches by itself.
+
+use super::{
+    policy::{ModelPolicy, Place, Source},
+    request::ModelRequest,
+};
+
+/// R13: whether a credential from this source may do what the request asks.
+pub fn allows(policy: &ModelPolicy, request: &ModelRequest, source: &Source) -> bool {
+    if !matches!(source.place, Place::Cookie(_)) {
+        return true;
+    }
+    let handshake = request.is_handshake();
+    let safe = ["GET", "HEAD", "OPTIONS"].contains(&request.method.as_str());
+    if safe && !handshake {
+        return true;
+    }
+    if request.values("Sec-Fetch-Site").contains(&&b"cross-site"[..]) {
+        return false;
+    }
+    match request.values("Origin").first() {
+        Some(origin) => is_own(policy, origin, handshake),
+        None => !handshake,
+    }
+}
+
+fn is_own(policy: &ModelPolicy, origin: &[u8], handshake: bool) -> bool {
+    let own = policy.access.public_url.as_deref().map(origin_of);
+    own.is_some_and(|own| own.as_bytes() == origin)
+        || (handshake && policy.websocket.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin))
+}
+
+/// Scheme and authority of a URL.
+fn origin_of(url: &str) -> String {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let end = url[after_scheme..].find('/').map_or(url.len(), |at| after_scheme + at);
+    url[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_need_the_own_origin_where_it_matters() {
+        let policy = ModelPolicy::from_toml(
+            "[access]\npublic_url = 'https://own.test/base'\n[websocket]\nallowed_origins = ['https://friend.test']",
+        )
+        .unwrap();
+        let cookie = Source::everywhere(Place::Cookie("k".to_owned()));
+        let handshake = "Upgrade: websocket\nConnection: Upgrade\n";
+        for (text, expected) in [
+            ("GET /\nOrigin: https://evil.test\n\n".to_owned(), true),
+            ("POST /\nOrigin: https://evil.test\n\n".to_owned(), false),
+            ("POST /\nOrigin: https://own.test\n\n".to_owned(), true),
+            ("POST /\nOrigin: https://friend.test\n\n".to_owned(), false),
+            ("POST /\nOrigin: null\n\n".to_owned(), false),
+            ("POST /\nSec-Fetch-Site: cross-site\n\n".to_owned(), false),
+            ("POST /\nSec-Fetch-Site: same-site\n\n".to_owned(), true),
+            ("POST /\n\n".to_owned(), true),
+            (format!("GET /\n{handshake}\n"), false),
+            (format!("GET /\n{handshake}Origin: https://own.test\n\n"), true),
+            (format!("GET /\n{handshake}Origin: https://friend.test\n\n"), true),
+            (format!("GET /\n{handshake}Origin: https://evil.test\n\n"), false),
+        ] {
+            let request = ModelRequest::parse(&text, None);
+            assert_eq!(allows(&policy, &request, &cookie), expected, "{text}");
+            assert!(allows(&policy, &request, &Source::everywhere(Place::Bearer)));
+        }
+        let unnamed = ModelPolicy::default();
+        let own = ModelRequest::parse("POST /\nOrigin: https://api.test\n\n", None);
+        assert!(!allows(&unnamed, &own, &cookie), "Host is no input, so no origin is the own one");
+    }
+}
