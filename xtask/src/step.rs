@@ -27,8 +27,8 @@ pub(crate) fn run_in_order(mut steps: Vec<Step<'_>>) -> Result<()> {
         let started = Instant::now();
         let outcome = step.run();
         let time = started.elapsed();
-        outcome
-            .with_context(|| format!("step `{}` failed after {}; {}", step.name, Seconds(time), not_run(&names[index + 1..])))?;
+        let rest = &names[index + 1..];
+        outcome.with_context(|| format!("step `{}` failed after {}{}", step.name, Seconds(time), not_run(rest)))?;
         eprintln!("    {} passed in {}", step.name, Seconds(time));
         taken.push((step.name, time));
     }
@@ -43,9 +43,9 @@ pub(crate) fn run_in_order(mut steps: Vec<Step<'_>>) -> Result<()> {
 
 fn not_run(later: &[&str]) -> String {
     match later {
-        [] => "it was the last".to_owned(),
-        [one] => format!("{one} was not run"),
-        several => format!("{} were not run", several.join(", ")),
+        [] => String::new(),
+        [one] => format!("; {one} was not run"),
+        several => format!("; {} were not run", several.join(", ")),
     }
 }
 
