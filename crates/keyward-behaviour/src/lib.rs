@@ -4,4 +4,7 @@
 //! an independent model of the rules in [`model`], stepped beside the adapter with the requests of [`generate`]; and
 //! the audit events that the same requests leave behind.
 
+pub mod cases;
+pub mod demands;
+pub mod generate;
 pub mod model;

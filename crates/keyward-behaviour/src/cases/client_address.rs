@@ -1,0 +1,199 @@
+//! R2: the client's address. The suite's clients connect from addresses of the loopback network; 127.0.0.9 and
+//! 10.0.0.0/8 are the trusted proxies.
+
+use super::{Case, allowed, anonymous, case, denied};
+
+const FORWARDED_FOR: &str = "
+[network]
+trusted_proxies = ['127.0.0.9', '10.0.0.0/8']
+client_address_header = 'X-Forwarded-For'
+";
+
+const FORWARDED: &str = "
+[network]
+trusted_proxies = ['127.0.0.9', '10.0.0.0/8']
+client_address_header = 'Forwarded'
+";
+
+const REAL_IP: &str = "
+[network]
+trusted_proxies = ['127.0.0.9', '10.0.0.0/8']
+client_address_header = 'X-Real-IP'
+";
+
+const ALLOWING: &str = "
+[network]
+allow = ['203.0.113.0/24', '127.0.0.0/8', '10.0.0.0/8']
+trusted_proxies = ['127.0.0.9', '10.0.0.0/8']
+client_address_header = 'X-Forwarded-For'
+";
+
+const DENYING: &str = "
+[network]
+deny = ['198.51.100.1']
+trusted_proxies = ['127.0.0.9', '10.0.0.0/8']
+client_address_header = 'X-Forwarded-For'
+";
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = vec![
+        case("R2.1 without a trusted proxy no header is read", "").ask(
+            "GET /optional/a\nX-Forwarded-For: 203.0.113.9\nX-Real-IP: 203.0.113.9\nForwarded: for=203.0.113.9",
+            anonymous().body("/client_ip", "127.0.0.1"),
+        ),
+        case("R2.1 an untrusted peer's word does not count", FORWARDED_FOR)
+            .from("127.0.0.2")
+            .ask("GET /optional/a\nX-Forwarded-For: 203.0.113.9", anonymous().body("/client_ip", "127.0.0.2")),
+        case(
+            "R2.1 a trusted peer counts for nothing while the policy names no header",
+            "[network]\ntrusted_proxies = ['127.0.0.9']",
+        )
+        .from("127.0.0.9")
+        .ask("GET /optional/a\nX-Forwarded-For: 203.0.113.9", anonymous().body("/client_ip", "127.0.0.9")),
+        case("R2.1 only the one named header is read", FORWARDED).from("127.0.0.9").ask(
+            "GET /optional/a\nX-Forwarded-For: 203.0.113.1\nX-Real-IP: 203.0.113.2\nForwarded: for=203.0.113.9",
+            anonymous().body("/client_ip", "203.0.113.9"),
+        ),
+        case("R2.1 an alias of the header is another header", FORWARDED_FOR)
+            .from("127.0.0.9")
+            .ask("GET /optional/a\nX_Forwarded_For: 203.0.113.9", anonymous().body("/client_ip", "127.0.0.9")),
+        case("R2.2 an unreadable hop fails an allow-list", ALLOWING)
+            .from("127.0.0.9")
+            .ask("GET /optional/a\nX-Forwarded-For: rubbish", denied("address"))
+            .ask("GET /optional/a\nX-Forwarded-For: 203.0.113.9, rubbish, 10.0.0.1", denied("address"))
+            .ask("GET /optional/a\nX-Forwarded-For: rubbish, 203.0.113.9", anonymous())
+            .ask("GET /optional/a", anonymous()),
+        case("R2.2 an unreadable hop fails a deny-list", DENYING)
+            .from("127.0.0.9")
+            .ask("GET /optional/a\nX-Forwarded-For: rubbish", denied("address"))
+            .ask("GET /optional/a\nX-Forwarded-For: 198.51.100.1", denied("address"))
+            .ask("GET /optional/a\nX-Forwarded-For: 198.51.100.2", anonymous()),
+        case("R2.2 an unreadable hop fails a key's own networks", FORWARDED_FOR)
+            .from("127.0.0.9")
+            .record(r#"{"key":"alpha","allowed_ips":["0.0.0.0/0","::/0"]}"#)
+            .ask("GET /a\nX-API-Key: alpha\nX-Forwarded-For: rubbish", denied("address"))
+            .ask("GET /a\nX-API-Key: alpha\nX-Forwarded-For: 203.0.113.9", allowed()),
+        case("R2.2 a mapped network is the network that it maps", "[network]\nallow = ['::ffff:127.0.0.0/127']")
+            .ask("GET /optional/a", anonymous())
+            .from("127.0.0.2")
+            .ask("GET /optional/a", denied("address")),
+    ];
+    for (name, policy, lines, expected) in [
+        (
+            "R2.1 the address that a trusted proxy names is the client",
+            FORWARDED_FOR,
+            "X-Forwarded-For: 203.0.113.9",
+            "203.0.113.9",
+        ),
+        (
+            "R2.1 of several addresses the rightmost untrusted counts",
+            FORWARDED_FOR,
+            "X-Forwarded-For: 198.51.100.7, 203.0.113.9",
+            "203.0.113.9",
+        ),
+        ("R2.1 trusted proxies are skipped", FORWARDED_FOR, "X-Forwarded-For: 203.0.113.9, 10.1.2.3, 10.4.5.6", "203.0.113.9"),
+        (
+            "R2.1 several lines are one list",
+            FORWARDED_FOR,
+            "X-Forwarded-For: 198.51.100.7\nX-Forwarded-For: 203.0.113.9\nX-Forwarded-For: 10.1.2.3",
+            "203.0.113.9",
+        ),
+        ("R2.1 if all are trusted the leftmost counts", FORWARDED_FOR, "X-Forwarded-For: 10.1.1.1, 10.2.2.2", "10.1.1.1"),
+        ("R2.1 without the header the peer counts", FORWARDED_FOR, "X-Other: 1", "127.0.0.9"),
+        (
+            "R2.2 an unreadable element stops the walk",
+            FORWARDED_FOR,
+            "X-Forwarded-For: 203.0.113.9, rubbish, 10.1.1.1",
+            "10.1.1.1",
+        ),
+        ("R2.2 an unreadable last element leaves the peer", FORWARDED_FOR, "X-Forwarded-For: 203.0.113.9, rubbish", "127.0.0.9"),
+        (
+            "R2.2 what stands left of the client is not read",
+            FORWARDED_FOR,
+            "X-Forwarded-For: rubbish, 203.0.113.9",
+            "203.0.113.9",
+        ),
+        ("R2.2 a port is dropped", FORWARDED_FOR, "X-Forwarded-For: 203.0.113.9:4711", "203.0.113.9"),
+        ("R2.2 brackets and a port are dropped", FORWARDED_FOR, "X-Forwarded-For: [2001:db8::7]:443", "2001:db8::7"),
+        ("R2.2 brackets alone are dropped", FORWARDED_FOR, "X-Forwarded-For: [2001:db8::7]", "2001:db8::7"),
+        ("R2.2 an IPv6 address needs no brackets", FORWARDED_FOR, "X-Forwarded-For: 2001:db8::7", "2001:db8::7"),
+        ("R2.2 a zone is dropped", FORWARDED_FOR, "X-Forwarded-For: fe80::7%eth0", "fe80::7"),
+        (
+            "R2.2 a mapped address is the address that it maps",
+            FORWARDED_FOR,
+            "X-Forwarded-For: ::ffff:203.0.113.9",
+            "203.0.113.9",
+        ),
+        ("R2.2 a mapped address in hexadecimal is the same", FORWARDED_FOR, "X-Forwarded-For: ::ffff:cb00:7109", "203.0.113.9"),
+        ("R2.2 a mapped trusted proxy is trusted", FORWARDED_FOR, "X-Forwarded-For: 203.0.113.9, ::ffff:10.1.1.1", "203.0.113.9"),
+        ("R2.2 0.0.0.0 cannot be read", FORWARDED_FOR, "X-Forwarded-For: 203.0.113.9, 0.0.0.0", "127.0.0.9"),
+        ("R2.2 :: cannot be read", FORWARDED_FOR, "X-Forwarded-For: 203.0.113.9, ::", "127.0.0.9"),
+        ("R2.2 unknown cannot be read", FORWARDED_FOR, "X-Forwarded-For: 203.0.113.9, unknown", "127.0.0.9"),
+        (
+            "R2.2 a number with leading zeros cannot be read",
+            FORWARDED_FOR,
+            "X-Forwarded-For: 203.0.113.9, 203.0.113.010",
+            "127.0.0.9",
+        ),
+        ("R2.2 a short number cannot be read", FORWARDED_FOR, "X-Forwarded-For: 203.0.113.9, 203.113", "127.0.0.9"),
+        (
+            "R2.1 Forwarded names the client in for",
+            FORWARDED,
+            "Forwarded: proto=https;for=203.0.113.9;by=10.0.0.1",
+            "203.0.113.9",
+        ),
+        ("R2.1 the names in Forwarded have any case", FORWARDED, "Forwarded: FOR=203.0.113.9", "203.0.113.9"),
+        ("R2.1 Forwarded quotes an IPv6 address", FORWARDED, "Forwarded: for=\"[2001:db8::7]:443\"", "2001:db8::7"),
+        (
+            "R2.1 Forwarded is split outside quotes only",
+            FORWARDED,
+            "Forwarded: for=203.0.113.9;by=\"a,for=198.51.100.1;for=198.51.100.2\"",
+            "203.0.113.9",
+        ),
+        (
+            "R2.1 an escaped quote does not end a quoted text",
+            FORWARDED,
+            "Forwarded: for=203.0.113.9;by=\"a\\\",for=198.51.100.1\"",
+            "203.0.113.9",
+        ),
+        (
+            "R2.1 the walk skips trusted elements of Forwarded",
+            FORWARDED,
+            "Forwarded: for=198.51.100.7, for=203.0.113.9\nForwarded: for=10.1.1.1",
+            "203.0.113.9",
+        ),
+        (
+            "R2.2 an obfuscated name cannot be read",
+            FORWARDED,
+            "Forwarded: for=203.0.113.9, for=_hidden, for=10.1.1.1",
+            "10.1.1.1",
+        ),
+        (
+            "R2.2 an element of Forwarded without for cannot be read",
+            FORWARDED,
+            "Forwarded: for=203.0.113.9, proto=https",
+            "127.0.0.9",
+        ),
+        (
+            "R2.2 a quote that does not end cannot be read",
+            FORWARDED,
+            "Forwarded: for=203.0.113.9, for=\"198.51.100.1",
+            "127.0.0.9",
+        ),
+        ("R2.2 an obfuscated port is dropped", FORWARDED, "Forwarded: for=\"203.0.113.9:_port\"", "203.0.113.9"),
+        ("R2.1 X-Real-IP names the client", REAL_IP, "X-Real-IP: 203.0.113.9", "203.0.113.9"),
+        (
+            "R2.1 of two X-Real-IP lines the first does not win",
+            REAL_IP,
+            "X-Real-IP: 198.51.100.7\nX-Real-IP: 203.0.113.9",
+            "203.0.113.9",
+        ),
+    ] {
+        cases.push(
+            case(name, policy)
+                .from("127.0.0.9")
+                .ask(&format!("GET /optional/a\n{lines}"), anonymous().body("/client_ip", expected)),
+        );
+    }
+    cases
+}

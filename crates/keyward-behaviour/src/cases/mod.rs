@@ -1,0 +1,314 @@
+//! The named cases: one list for every adapter.
+//!
+//! A case is data: a policy file, keys, an environment, and steps, each with a raw request, the peer that sends it,
+//! the clock, and what must come back. Each case is named after the rule that it holds to. An adapter brings a
+//! harness and nothing else, so none can leave a case out or bend what it expects.
+
+mod answers;
+mod candidates;
+mod choosing;
+mod client_address;
+mod failures;
+mod limits;
+mod networks;
+mod open_access;
+mod origins;
+mod request;
+mod scopes;
+mod verifying;
+mod websockets;
+
+use std::{net::IpAddr, time::Duration};
+
+use serde_json::Value;
+
+use crate::model::{
+    answer::ModelDenial,
+    request::ModelRequest,
+    time::{Moment, SECOND},
+};
+
+/// When each case begins: 2024-01-01T00:00:00Z.
+pub const START: Moment = 1_704_067_200 * SECOND;
+
+/// Every case, in the order of the rules.
+pub fn all() -> Vec<Case> {
+    let groups = [
+        request::cases(),
+        client_address::cases(),
+        failures::cases(),
+        networks::cases(),
+        candidates::cases(),
+        choosing::cases(),
+        verifying::cases(),
+        scopes::cases(),
+        limits::cases(),
+        answers::cases(),
+        websockets::cases(),
+        origins::cases(),
+        open_access::cases(),
+    ];
+    groups.into_iter().flatten().collect()
+}
+
+/// One named case.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The rule's number and what it means here.
+    pub name: &'static str,
+    /// The policy file.
+    pub policy: &'static str,
+    /// The lines of the keys file.
+    pub keys: Vec<String>,
+    /// The variables of the environment.
+    pub environment: Vec<(&'static str, &'static str)>,
+    /// What is sent, one after the other.
+    pub steps: Vec<Step>,
+    now: Moment,
+    peer: IpAddr,
+}
+
+/// One request of a case and what must come back.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What is sent, and by whom.
+    pub request: ModelRequest,
+    /// What the guard's clock says.
+    pub now: Moment,
+    /// What must come back.
+    pub expected: Expected,
+}
+
+/// What must come back.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The statuses that are right; more than one only where the rules leave a choice.
+    pub statuses: Vec<u16>,
+    /// The kind of the denial, as the audit event names it.
+    pub kind: Option<&'static str>,
+    /// What is expected of header lines.
+    pub headers: Vec<(&'static str, HeaderExpectation)>,
+    /// JSON pointers into the body, with the value that must stand there.
+    pub body: Vec<(&'static str, Value)>,
+    /// How many audit events the request leaves; `None` if no rule says so.
+    pub events: Option<usize>,
+    /// Whether the answer equals that of the step before, but for its date.
+    pub same_as_before: bool,
+    /// Whether the model has an opinion on this step, too.
+    pub modelled: bool,
+}
+
+/// What is expected of one header.
+#[derive(Clone, Debug)]
+pub enum HeaderExpectation {
+    /// It is there once, with exactly this value.
+    Is(String),
+    /// It is there once, with any value but this.
+    IsNot(String),
+    /// It is not there.
+    Absent,
+}
+
+/// Begins a case.
+pub(crate) fn case(name: &'static str, policy: &'static str) -> Case {
+    Case {
+        name,
+        policy,
+        keys: Vec::new(),
+        environment: Vec::new(),
+        steps: Vec::new(),
+        now: START,
+        peer: IpAddr::from([127, 0, 0, 1]),
+    }
+}
+
+impl Case {
+    /// Stores a key that has no conditions.
+    pub(crate) fn key(self, credential: &str) -> Case {
+        let line = serde_json::json!({ "key": credential }).to_string();
+        self.record(&line)
+    }
+
+    /// Stores a key as a keys file writes it.
+    pub(crate) fn record(mut self, line: &str) -> Case {
+        self.keys.push(line.to_owned());
+        self
+    }
+
+    /// Sets a variable.
+    pub(crate) fn environment(mut self, name: &'static str, value: &'static str) -> Case {
+        self.environment.push((name, value));
+        self
+    }
+
+    /// Sends the following requests so much later.
+    pub(crate) fn wait(mut self, duration: Duration) -> Case {
+        self.now += i128::try_from(duration.as_nanos()).expect("a wait in a case is short");
+        self
+    }
+
+    /// Sends the following requests from this address of the loopback network.
+    pub(crate) fn from(mut self, peer: &str) -> Case {
+        self.peer = peer.parse().expect("a peer is an address");
+        self
+    }
+
+    /// Sends a request, written in lines.
+    pub(crate) fn ask(mut self, request: &str, expected: Expected) -> Case {
+        self.steps.push(Step { request: ModelRequest::parse(request, Some(self.peer)), now: self.now, expected });
+        self
+    }
+
+    /// Sends the same request several times.
+    pub(crate) fn ask_times(mut self, times: usize, request: &str, expected: &Expected) -> Case {
+        for _ in 0..times {
+            self = self.ask(request, expected.clone());
+        }
+        self
+    }
+}
+
+/// The request reaches the handler, and one event says so.
+pub(crate) fn allowed() -> Expected {
+    Expected {
+        statuses: vec![200],
+        kind: None,
+        headers: Vec::new(),
+        body: Vec::new(),
+        events: Some(1),
+        same_as_before: false,
+        modelled: true,
+    }
+}
+
+/// The request reaches the handler as anonymous, and one event says so.
+pub(crate) fn anonymous() -> Expected {
+    allowed().body("/principal", Value::Null)
+}
+
+/// The request reaches the handler without being guarded, and no event says so.
+pub(crate) fn unguarded() -> Expected {
+    Expected { events: Some(0), ..anonymous() }
+}
+
+/// The request is denied, with the status of R10's table.
+pub(crate) fn denied(kind: &'static str) -> Expected {
+    Expected { statuses: vec![ModelDenial::of(kind).status()], kind: Some(kind), ..allowed() }.header("Cache-Control", "no-store")
+}
+
+/// Whoever refuses the request, the framework's parser or the guard, it does not reach the handler.
+pub(crate) fn not_let_through() -> Expected {
+    Expected { statuses: (400..600).collect(), events: None, modelled: false, ..allowed() }
+}
+
+impl Expected {
+    /// A header has exactly this value.
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Expected {
+        self.headers.push((name, HeaderExpectation::Is(value.to_owned())));
+        self
+    }
+
+    /// A header is there, with another value.
+    pub(crate) fn another_header(mut self, name: &'static str, value: &str) -> Expected {
+        self.headers.push((name, HeaderExpectation::IsNot(value.to_owned())));
+        self
+    }
+
+    /// A header is not there.
+    pub(crate) fn without_header(mut self, name: &'static str) -> Expected {
+        self.headers.push((name, HeaderExpectation::Absent));
+        self
+    }
+
+    /// The body has this value at a JSON pointer.
+    pub(crate) fn body(mut self, pointer: &'static str, value: impl Into<Value>) -> Expected {
+        self.body.push((pointer, value.into()));
+        self
+    }
+
+    /// The handler sees the principal of this name.
+    pub(crate) fn principal(self, name: &str) -> Expected {
+        self.body("/principal/name", name)
+    }
+
+    /// The answer equals that of the step before.
+    pub(crate) fn same_as_before(mut self) -> Expected {
+        self.same_as_before = true;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::{
+        demands::demands_of,
+        model::{Model, key::ModelKey, policy::ModelPolicy},
+    };
+
+    #[test]
+    fn every_case_has_a_name_of_its_own_with_a_rule() {
+        let cases = all();
+        let names: BTreeSet<&str> = cases.iter().map(|case| case.name).collect();
+        assert_eq!(names.len(), cases.len());
+        for name in names {
+            let rule = name.strip_prefix('R').and_then(|rest| rest.split([' ', '.']).next());
+            assert!(rule.is_some_and(|number| number.parse::<u8>().is_ok()), "{name}");
+        }
+        assert!(cases.len() >= 150, "{} cases", cases.len());
+    }
+
+    /// The cases were written by hand, from the rules; so was the model. Here they judge each other.
+    #[test]
+    fn the_model_agrees_with_every_case() {
+        for case in all() {
+            let keys = case.keys.iter().map(|line| ModelKey::from_json_line(line).expect(case.name)).collect();
+            let environment: BTreeMap<String, String> =
+                case.environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let policy = ModelPolicy::from_toml(case.policy).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+            let mut model = Model::new(policy, keys, environment);
+            for step in &case.steps {
+                let answer = model.decide_demanding(&step.request, &demands_of(&step.request), step.now);
+                if !step.expected.modelled {
+                    continue;
+                }
+                let told = format!("{}\n{:?}\n{answer:#?}", case.name, step.request);
+                assert!(step.expected.statuses.contains(&answer.status), "{told}");
+                assert!(step.expected.kind.is_none_or(|kind| answer.kinds.contains(&kind)), "{told}");
+                assert_eq!(step.expected.events, Some(usize::from(answer.event.is_some())), "{told}");
+                for (name, expectation) in &step.expected.headers {
+                    let modelled = match name.to_ascii_lowercase().as_str() {
+                        "www-authenticate" => Some(answer.www_authenticate.clone()),
+                        "cache-control" => Some(answer.cache_control.map(str::to_owned)),
+                        "x-request-id" => answer.request_id.clone().map(Some),
+                        _ => None,
+                    };
+                    match (modelled, expectation) {
+                        (None, _) => {}
+                        (Some(value), HeaderExpectation::Is(expected)) => assert_eq!(value.as_ref(), Some(expected), "{told}"),
+                        (Some(value), HeaderExpectation::IsNot(other)) => {
+                            assert!(value.is_some_and(|value| value != *other), "{told}");
+                        }
+                        (Some(value), HeaderExpectation::Absent) => assert_eq!(value, None, "{told}"),
+                    }
+                }
+                for (pointer, expected) in &step.expected.body {
+                    let modelled = match *pointer {
+                        "/principal/name" => answer.principal.clone().map(|principal| Value::from(principal.name)),
+                        "/principal/kind" => answer.principal.clone().map(|principal| Value::from(principal.kind)),
+                        "/principal/authenticator" => {
+                            answer.principal.clone().map(|principal| Value::from(principal.authenticator))
+                        }
+                        "/principal" => answer.principal.is_none().then_some(Value::Null),
+                        "/client_ip" => answer.client_ip.map(|address| Value::from(address.to_string())),
+                        "/query" => Some(Value::from(answer.query.clone())),
+                        _ => continue,
+                    };
+                    assert_eq!(modelled.as_ref(), Some(expected), "{pointer} {told}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,568 @@
+//! Worlds for the model and an adapter to disagree about: a policy, keys, and a few requests with a clock.
+//!
+//! Everything is drawn from small alphabets, so that conflicts, duplicates, names that nearly match, odd spellings of
+//! paths, spent quotas and the moments around an expiry are likely and not a matter of luck.
+
+use std::{collections::BTreeMap, fmt};
+
+use proptest::{
+    option,
+    prelude::*,
+    sample::{select, subsequence},
+};
+
+use crate::{
+    cases::START,
+    model::{
+        key::{self, ModelKey},
+        policy::{
+            Access, AuthenticatorName, BodyShape, ConfiguredKeys, Limits, ModelPolicy, Network, Place, Preflight,
+            RateLimitHeaders, Resolution, Response, Route, Source, WebSocket,
+        },
+        request::ModelRequest,
+        time::{Moment, SECOND},
+    },
+};
+
+/// A service, and what is asked of it.
+#[derive(Clone)]
+pub struct World {
+    /// The policy.
+    pub policy: ModelPolicy,
+    /// The stored keys.
+    pub keys: Vec<ModelKey>,
+    /// The variables of the environment.
+    pub environment: BTreeMap<String, String>,
+    /// What is asked, one after the other.
+    pub steps: Vec<Asked>,
+}
+
+/// One request, and how much later it comes.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Nanoseconds since the step before.
+    pub wait: Moment,
+    /// The request.
+    pub request: ModelRequest,
+}
+
+/// Worlds of 1 to 12 requests.
+pub fn worlds() -> impl Strategy<Value = World> {
+    (policies(), keys(), prop::collection::vec(steps(), 1..=8)).prop_map(|(policy, keys, steps)| World {
+        environment: environment_of(&policy),
+        policy,
+        keys,
+        steps: steps.into_iter().flatten().take(12).collect(),
+    })
+}
+
+/// What a person needs in order to see it happen again: the files, and the requests as they go over the wire.
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n--- policy\n{}", self.policy.to_toml())?;
+        writeln!(f, "--- keys")?;
+        for key in &self.keys {
+            writeln!(f, "{}", key.to_json_line())?;
+        }
+        for (name, value) in &self.environment {
+            writeln!(f, "--- environment: {name}={value}")?;
+        }
+        let mut now = START;
+        for (number, step) in self.steps.iter().enumerate() {
+            now += step.wait;
+            writeln!(f, "--- request {} at {}, {:?}", number + 1, crate::model::time::as_rfc3339(now), step.request)?;
+        }
+        Ok(())
+    }
+}
+
+const SECRET: &str = "0123456789abcdefghijABCDEFGHIJ01";
+
+/// What may stand in the place of a credential: good ones, bad ones, and ones that nearly are.
+fn credentials() -> impl Strategy<Value = String> {
+    prop_oneof![
+        6 => select(vec!["alpha", "beta", "gamma", "delta", "root", "client"]).prop_map(str::to_owned),
+        1 => Just(key::generated("kw", SECRET)),
+        1 => Just(format!("kw_{SECRET}zzzzzz")),
+        2 => Just("wrong".to_owned()),
+        1 => select(vec!["", "Alpha", "alpha ", " alpha", "al pha", "alph", "\"alpha\"", "alph\u{e4}", "a,b"]).prop_map(str::to_owned),
+        1 => select(vec![1_024_usize, 1_025]).prop_map(|length| "k".repeat(length)),
+    ]
+}
+
+fn keys() -> impl Strategy<Value = Vec<ModelKey>> {
+    let known = vec![
+        "alpha".to_owned(),
+        "beta".to_owned(),
+        "gamma".to_owned(),
+        "delta".to_owned(),
+        "k".repeat(1_024),
+        key::generated("kw", SECRET),
+    ];
+    subsequence(known, 2..=6).prop_flat_map(|credentials| credentials.into_iter().map(key_with_conditions).collect::<Vec<_>>())
+}
+
+fn key_with_conditions(credential: String) -> impl Strategy<Value = ModelKey> {
+    let moments = || option::weighted(0.2, select(vec![START - 1, START, START + 1, START + 5 * SECOND, START + 30 * SECOND]));
+    (
+        option::of(select(vec!["service", "admin", "user"])),
+        option::of(select(vec!["olga", "omar"])),
+        subsequence(vec!["reports:read", "reports:*", "jobs:run", "jobs:run:now"], 0..=3),
+        moments(),
+        moments(),
+        prop::bool::weighted(0.1),
+        prop_oneof![
+            6 => Just(vec![]),
+            1 => select(vec!["127.0.0.1", "127.0.0.0/30", "203.0.113.0/24", "::/0"]).prop_map(|network| vec![network]),
+        ],
+        option::weighted(0.2, select(vec!["1/10s", "2/minute"])),
+    )
+        .prop_map(move |(kind, owner, scopes, not_before, expires_at, revoked, allowed_ips, limit)| ModelKey {
+            name: Some(format!("named {}", &credential[..1])),
+            key: credential.clone(),
+            kind: kind.map(str::to_owned),
+            owner: owner.map(str::to_owned),
+            scopes: owned(&scopes),
+            not_before,
+            expires_at: expires_at.filter(|end| not_before.is_none_or(|start| start < *end)),
+            revoked,
+            allowed_ips: owned(&allowed_ips),
+            limit: limit.map(str::to_owned),
+        })
+}
+
+fn policies() -> impl Strategy<Value = ModelPolicy> {
+    (
+        option::weighted(0.8, sources()),
+        select(vec![Resolution::RejectConflict, Resolution::FirstPresent, Resolution::FirstValid]),
+        authenticators(),
+        access(),
+        networks(),
+        limits(),
+        routes(),
+        responses(),
+        subsequence(vec!["https://friend.test"], 0..=1),
+    )
+        .prop_map(
+            |(
+                sources,
+                resolution,
+                (authenticators, configured_keys),
+                access,
+                network,
+                limits,
+                routes,
+                response,
+                allowed_origins,
+            )| {
+                ModelPolicy {
+                    sources,
+                    resolution,
+                    authenticators,
+                    configured_keys,
+                    access,
+                    network,
+                    limits,
+                    routes,
+                    response,
+                    websocket: WebSocket { allowed_origins: owned(&allowed_origins) },
+                }
+            },
+        )
+}
+
+fn sources() -> impl Strategy<Value = Vec<Source>> {
+    let pool = vec![
+        Source::everywhere(Place::Bearer),
+        Source::everywhere(Place::header("X-API-Key")),
+        Source::everywhere(Place::Header { name: "Authorization".to_owned(), scheme: Some("ApiKey".to_owned()) }),
+        Source::everywhere(Place::Cookie("k".to_owned())),
+        Source::everywhere(Place::Query("api_key".to_owned())),
+        Source { only_websocket: true, ..Source::everywhere(Place::Query("ws_key".to_owned())) },
+        Source { paths: vec!["/jobs/*".to_owned()], ..Source::everywhere(Place::header("X-Job-Key")) },
+        Source::everywhere(Place::Subprotocol("auth".to_owned())),
+    ];
+    prop_oneof![1 => subsequence(pool.clone(), 1..=3), 3 => subsequence(pool, 4..=8)].prop_shuffle()
+}
+
+fn authenticators() -> impl Strategy<Value = (Option<Vec<AuthenticatorName>>, Vec<ConfiguredKeys>)> {
+    use AuthenticatorName::{Configured, Store};
+    let lists = prop_oneof![
+        3 => Just(vec![Store]),
+        1 => Just(vec![Configured]),
+        2 => Just(vec![Store, Configured]),
+        2 => Just(vec![Configured, Store]),
+    ];
+    lists.prop_map(|list| {
+        let configured_keys = if list.contains(&Configured) {
+            vec![
+                ConfiguredKeys {
+                    env: "ROOT_KEY".to_owned(),
+                    kind: Some("admin".to_owned()),
+                    scopes: vec!["reports:*".to_owned()],
+                    ..ConfiguredKeys::default()
+                },
+                ConfiguredKeys { env: "CLIENT_KEYS".to_owned(), separator: Some(",".to_owned()), ..ConfiguredKeys::default() },
+            ]
+        } else {
+            Vec::new()
+        };
+        (Some(list), configured_keys)
+    })
+}
+
+/// `delta` is a stored key as well, so that the order of the authenticators shows.
+fn environment_of(policy: &ModelPolicy) -> BTreeMap<String, String> {
+    let values = [("ROOT_KEY", "root"), ("CLIENT_KEYS", "client, delta")];
+    values
+        .into_iter()
+        .filter(|(name, _)| policy.configured_keys.iter().any(|keys| keys.env == *name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn access() -> impl Strategy<Value = Access> {
+    (
+        subsequence(vec!["/healthz", "/docs/*"], 0..=2),
+        select(vec![Preflight::Pass, Preflight::Guard]),
+        option::of(Just("https://own.test".to_owned())),
+    )
+        .prop_map(|(open_paths, preflight, public_url)| Access {
+            open_paths: owned(&open_paths),
+            preflight,
+            public_url,
+            ..Access::default()
+        })
+}
+
+fn networks() -> impl Strategy<Value = Network> {
+    let allow = prop_oneof![
+        5 => Just(None),
+        1 => Just(Some(vec!["*"])),
+        1 => Just(Some(vec!["127.0.0.0/30", "10.0.0.0/8"])),
+        1 => Just(Some(vec!["203.0.113.0/24", "127.0.0.1", "2001:db8::/32"])),
+    ];
+    let deny = prop_oneof![5 => Just(vec![]), 1 => Just(vec!["127.0.0.2"]), 1 => Just(vec!["198.51.100.0/24", "2001:db8::/64"])];
+    let header = option::weighted(0.5, select(vec!["X-Forwarded-For", "Forwarded", "X-Real-IP"]));
+    (allow, deny, header).prop_map(|(allow, deny, header)| Network {
+        allow: allow.map(|list| owned(&list)),
+        deny: owned(&deny),
+        trusted_proxies: if header.is_some() { owned(&["127.0.0.3/32", "10.0.0.0/8"]) } else { Vec::new() },
+        client_address_header: header.map(str::to_owned),
+    })
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let none_or = |one: Vec<Vec<&'static str>>| prop_oneof![2 => Just(vec![]), 1 => select(one)];
+    (
+        none_or(vec![vec!["1/minute"], vec!["2/minute"], vec!["3/10s"], vec!["1/10s", "3/hour"]]),
+        none_or(vec![vec!["2/minute"]]),
+        none_or(vec![vec!["3/minute"], vec!["1/s", "5/minute"]]),
+        option::of(select(vec!["1/minute", "2/minute", "3/10s", "off"])),
+    )
+        .prop_map(|(per_key, per_owner, per_address, failures)| Limits {
+            per_key: owned(&per_key),
+            per_owner: owned(&per_owner),
+            per_address: owned(&per_address),
+            failures: failures.map(str::to_owned),
+        })
+}
+
+fn routes() -> impl Strategy<Value = Vec<Route>> {
+    let route = |path: &str| Route { path: path.to_owned(), ..Route::default() };
+    let pool = vec![
+        Route { methods: owned(&["GET"]), scopes: owned(&["reports:read"]), ..route("/reports/*") },
+        Route { methods: owned(&["POST", "PUT"]), any_scope: owned(&["reports:write", "jobs:run"]), ..route("/reports/*") },
+        Route { scopes: owned(&["reports:read", "jobs:run"]), kinds: owned(&["service", "admin"]), ..route("/jobs/1") },
+        Route { kinds: owned(&["service"]), ..route("/jobs/*") },
+        Route { optional: true, ..route("/front") },
+        Route { methods: owned(&["POST"]), ..route("/docs/*") },
+    ];
+    prop_oneof![1 => Just(vec![]), 2 => subsequence(pool, 0..=6)]
+}
+
+fn responses() -> impl Strategy<Value = Response> {
+    (
+        select(vec![BodyShape::Problem, BodyShape::Detail, BodyShape::Error]),
+        option::weighted(0.2, Just("own text".to_owned())),
+        option::weighted(0.2, Just("own text of missing".to_owned())),
+        prop_oneof![
+            3 => Just(None),
+            1 => Just(Some(vec![])),
+            1 => Just(Some(vec![RateLimitHeaders::Draft, RateLimitHeaders::Legacy])),
+        ],
+        prop::bool::weighted(0.8),
+    )
+        .prop_map(|(body, unauthorized, missing, rate_limit_headers, strip_credentials)| Response {
+            body,
+            unauthorized,
+            missing,
+            rate_limit_headers,
+            strip_credentials,
+            ..Response::default()
+        })
+}
+
+/// The same request a few times in a row, as clients do, which is what spends a quota.
+fn steps() -> impl Strategy<Value = Vec<Asked>> {
+    let waits = prop_oneof![
+        6 => Just(0),
+        4 => select(vec![1, 5 * SECOND - 1, 5 * SECOND, 10 * SECOND - 1, 10 * SECOND, 30 * SECOND - 1, 30 * SECOND, 60 * SECOND]),
+    ];
+    let requests = prop_oneof![requests(), tame_requests()];
+    (requests, prop_oneof![2 => prop::collection::vec(waits.clone(), 1), 1 => prop::collection::vec(waits, 2..=5)])
+        .prop_map(|(request, waits)| waits.into_iter().map(|wait| Asked { wait, request: request.clone() }).collect())
+}
+
+/// One credential in one place, most likely a good one: requests that get beyond R7.
+fn tame_requests() -> impl Strategy<Value = ModelRequest> {
+    let credentials = select(vec!["alpha", "alpha", "beta", "gamma", "delta", "root", "wrong"]);
+    let places = prop_oneof![2 => Just("X-API-Key: "), 2 => Just("Authorization: Bearer "), 2 => Just("Cookie: k="), 1 => Just("?api_key=")];
+    let methods = prop_oneof![4 => Just("GET"), 3 => Just("POST"), 1 => Just("HEAD")];
+    let paths = select(vec!["/a", "/a", "/a", "/reports/1", "/jobs/1", "/jobs/2", "/front", "/scoped/reports:read/a"]);
+    let origins = prop_oneof![
+        1 => Just(""),
+        1 => select(vec!["\nOrigin: https://own.test", "\nOrigin: https://evil.test", "\nSec-Fetch-Site: cross-site"]),
+    ];
+    let peers = prop_oneof![3 => Just([127, 0, 0, 1]), 1 => Just([127, 0, 0, 2])];
+    (credentials, places, methods, paths, origins, peers).prop_map(|(credential, place, method, path, origin, peer)| {
+        let text = match place.strip_prefix('?') {
+            Some(parameter) => format!("{method} {path}?{parameter}{credential}{origin}"),
+            None => format!("{method} {path}\n{place}{credential}{origin}"),
+        };
+        ModelRequest::parse(&text, Some(peer.into()))
+    })
+}
+
+fn requests() -> impl Strategy<Value = ModelRequest> {
+    let methods = prop_oneof![
+        6 => Just("GET"),
+        2 => Just("POST"),
+        1 => select(vec!["HEAD", "OPTIONS", "PUT", "get"]),
+    ];
+    let peers = prop_oneof![3 => Just([127, 0, 0, 1]), 1 => Just([127, 0, 0, 2]), 2 => Just([127, 0, 0, 3])];
+    (methods, targets(), prop::collection::vec(header_groups(), 0..=4), handshakes(), peers).prop_map(
+        |(method, target, groups, handshake, peer)| {
+            let mut headers = vec![("Host".to_owned(), b"api.test".to_vec())];
+            headers.extend(groups.into_iter().flatten());
+            // Two lengths are for parsers to judge, too.
+            let mut lengths = 0;
+            headers.retain(|(name, _)| {
+                name != "Content-Length" || {
+                    lengths += 1;
+                    lengths == 1
+                }
+            });
+            // What is half a handshake is for parsers to judge, not for a guard.
+            if method == "GET" {
+                headers.extend(handshake);
+            }
+            let body = if headers.iter().any(|(name, _)| name == "Content-Length") { b"x".to_vec() } else { Vec::new() };
+            ModelRequest { method: method.to_owned(), target, headers, body, peer: Some(peer.into()) }
+        },
+    )
+}
+
+fn targets() -> impl Strategy<Value = Vec<u8>> {
+    let paths = prop_oneof![
+        3 => Just("/"),
+        10 => select(vec![
+            "/a",
+            "/healthz",
+            "/docs/a",
+            "/reports/1",
+            "/jobs/1",
+            "/jobs/2",
+            "/front",
+            "/optional/a",
+            "/scoped/reports:read/a",
+            "/scoped/jobs:run:now/a",
+        ]),
+        4 => select(vec![
+            "/healthz/",
+            "/health%7a",
+            "/Healthz",
+            "/docs",
+            "/docs/",
+            "/docs/../a",
+            "/docs/%2e%2e/a",
+            "/docs//a",
+            "/docs%2Fa",
+            "/docs/a%5cb",
+            "/docs/a%00",
+            "/docs\\a",
+            "/%72eports/1",
+            "/reports/1/",
+            "/reports",
+            "/%2572eports/1",
+            "/jobs/%31",
+            "/jobs/1//",
+            "//a",
+            "/.",
+            "http://api.test/reports/1",
+            "http://api.test",
+        ]),
+    ];
+    (paths, prop::collection::vec(parameters(), 0..=3)).prop_map(|(path, parameters)| {
+        if parameters.is_empty() { path.to_owned() } else { format!("{path}?{}", parameters.join("&")) }.into_bytes()
+    })
+}
+
+fn parameters() -> impl Strategy<Value = String> {
+    let names = prop_oneof![5 => Just("api_key"), 2 => select(vec!["%61pi_key", "API_KEY", "ws_key", "api_key2"])];
+    prop_oneof![
+        2 => (names, credentials()).prop_map(|(name, credential)| format!("{name}={}", percent_encoded(&credential))),
+        2 => select(vec!["a=1", "b", "", "c=%7E+", "%zz=1", "d=%zz"]).prop_map(str::to_owned),
+        1 => select(vec!["api_key", "api_key=", "api_key=%zz", "api_key=al+pha", "api_key=%61lpha"]).prop_map(str::to_owned),
+    ]
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(
+            |byte| {
+                if byte.is_ascii_alphanumeric() || byte == b'_' { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+            },
+        )
+        .collect()
+}
+
+type Headers = Vec<(String, Vec<u8>)>;
+
+fn header_groups() -> BoxedStrategy<Headers> {
+    let one = |name: &str, value: String| vec![(name.to_owned(), value.into_bytes())];
+    let authorization = (
+        prop_oneof![
+            4 => Just("Bearer "),
+            2 => select(vec!["bearer   ", "ApiKey ", "apikey ", "Basic ", "Bearer", "Bearer\t", "Bearer,", "Bearers "]),
+        ],
+        credentials(),
+    );
+    let header_names =
+        prop_oneof![4 => Just("X-API-Key"), 1 => Just("x-api-key"), 1 => Just("X-Job-Key"), 1 => Just("X_API_Key")];
+    let pairs = prop::collection::vec(
+        prop_oneof![
+            3 => credentials().prop_filter("a cookie's value has no separator", |text| !text.contains([' ', ';'])).prop_map(|c| format!("k={c}")),
+            1 => credentials().prop_filter("a cookie's value has no separator", |text| !text.contains([' ', ';'])).prop_map(|c| format!("K={c}")),
+            1 => Just("other=1".to_owned()),
+        ],
+        1..=2,
+    );
+    let hops = prop::collection::vec(
+        select(vec![
+            "203.0.113.9",
+            "198.51.100.7",
+            "198.51.100.7:80",
+            "10.1.1.1",
+            "::ffff:203.0.113.9",
+            "2001:db8::1",
+            "2001:db8::2",
+            "[2001:db8:0:1::1]:443",
+            "0.0.0.0",
+            "unknown",
+            "rubbish",
+        ]),
+        1..=3,
+    );
+    prop_oneof![
+        6 => authorization.prop_map(move |(scheme, credential)| one("Authorization", format!("{scheme}{credential}"))),
+        6 => (header_names, credentials()).prop_map(move |(name, credential)| one(name, credential)),
+        4 => pairs.prop_map(move |pairs| one("Cookie", pairs.join("; "))),
+        3 => (select(vec!["X-Forwarded-For", "X-Real-IP"]), hops.clone()).prop_map(move |(name, hops)| one(name, hops.join(", "))),
+        2 => hops.prop_map(move |hops| {
+            let elements: Vec<String> = hops.iter().map(|hop| format!("for=\"{hop}\";proto=https")).collect();
+            one("Forwarded", elements.join(", "))
+        }),
+        3 => select(vec!["https://own.test", "https://friend.test", "https://evil.test", "null"])
+            .prop_map(move |origin| one("Origin", origin.to_owned())),
+        1 => select(vec!["cross-site", "same-site", "same-origin", "none"])
+            .prop_map(move |site| one("Sec-Fetch-Site", site.to_owned())),
+        2 => select(vec!["GET", "PUT, GET"]).prop_map(move |method| one("Access-Control-Request-Method", method.to_owned())),
+        1 => select(vec!["good-id", "bad id", ""]).prop_map(move |id| one("X-Request-ID", id.to_owned())),
+        1 => Just(one("Content-Length", "1".to_owned())),
+    ]
+    .boxed()
+}
+
+fn handshakes() -> impl Strategy<Value = Headers> {
+    let offers = option::of(select(vec![
+        "chat",
+        "chat, auth.YWxwaGE",
+        "auth.YmV0YQ, chat",
+        "auth.YWxwaGE",
+        "chat, auth.%",
+        "chat, auth.YQ, auth.Yg",
+    ]));
+    prop_oneof![
+        4 => Just(Vec::new()),
+        1 => offers.prop_map(|offer| {
+            let mut headers: Headers = [
+                ("Upgrade", "websocket"),
+                ("Connection", "Upgrade"),
+                ("Sec-WebSocket-Version", "13"),
+                ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+            .to_vec();
+            headers.extend(offer.map(|offer| ("Sec-WebSocket-Protocol".to_owned(), offer.as_bytes().to_vec())));
+            headers
+        }),
+    ]
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+
+    use super::*;
+    use crate::{demands::demands_of, model::Model};
+
+    /// A generator that hardly ever reaches a rule proves nothing about it.
+    #[test]
+    fn every_outcome_is_likely() {
+        let mut runner = TestRunner::deterministic();
+        let strategy = worlds();
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for _ in 0..1_000 {
+            let world = strategy.new_tree(&mut runner).expect("worlds have no filter that gives up").current();
+            let mut model = Model::new(world.policy, world.keys, world.environment);
+            let mut now = START;
+            for step in world.steps {
+                now += step.wait;
+                let answer = model.decide_demanding(&step.request, &demands_of(&step.request), now);
+                *seen.entry(answer.kind().unwrap_or("passed")).or_default() += 1;
+                if answer.principal.is_some() {
+                    *seen.entry("principal").or_default() += 1;
+                }
+            }
+        }
+        for kind in [
+            "passed",
+            "principal",
+            "missing",
+            "malformed",
+            "duplicate",
+            "conflict",
+            "unknown",
+            "expired",
+            "not-yet-valid",
+            "revoked",
+            "path",
+            "route",
+            "address",
+            "kind",
+            "scope",
+            "origin",
+            "limited",
+            "failures-limited",
+        ] {
+            assert!(seen.get(kind).copied().unwrap_or_default() >= 20, "{kind}: {seen:?}");
+        }
+    }
+}
