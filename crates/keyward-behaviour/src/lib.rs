@@ -5,6 +5,8 @@
 //! the audit events that the same requests leave behind.
 
 pub mod cases;
+pub mod compare;
 pub mod demands;
 pub mod generate;
 pub mod model;
+pub mod wire;

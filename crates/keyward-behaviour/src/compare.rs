@@ -1,0 +1,254 @@
+//! What the model says beside what came back: every difference, in words.
+
+use serde_json::Value;
+
+use crate::{
+    model::{
+        answer::{ModelAnswer, ModelBody, ModelEvent, RetryAfter},
+        limits::Standing,
+        policy::ModelPolicy,
+        request::ModelRequest,
+        target,
+        verify::ModelPrincipal,
+    },
+    wire::Received,
+};
+
+/// Collects differences.
+#[derive(Debug, Default)]
+pub struct Differences(Vec<String>);
+
+impl Differences {
+    /// What was found; empty if nothing differs.
+    pub fn found(self) -> Vec<String> {
+        self.0
+    }
+
+    /// Compares two values of the same thing.
+    pub fn expect<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, expected: T, got: T) {
+        if expected != got {
+            self.0.push(format!("{what}: expected {expected:?}, got {got:?}"));
+        }
+    }
+
+    /// Notes something that has no two values.
+    pub fn note(&mut self, difference: String) {
+        self.0.push(difference);
+    }
+}
+
+/// Everything in which an answer and the audit events of one request differ from what the model says.
+pub fn differences(
+    policy: &ModelPolicy,
+    request: &ModelRequest,
+    answer: &ModelAnswer,
+    received: &Received,
+    events: &[Value],
+) -> Vec<String> {
+    let mut differences = Differences::default();
+    differences.expect("status", answer.status, received.status);
+    compare_headers(policy, answer, received, &mut differences);
+    let id = received.values(&policy.response.request_id_header).first().map(|id| (*id).to_owned()).unwrap_or_default();
+    if request.method != "HEAD" && answer.status == received.status {
+        match &answer.body {
+            Some(body) => compare_denial(body, &id, received, &mut differences),
+            None => compare_handler(request, answer, &id, received, &mut differences),
+        }
+    }
+    compare_events(answer, &id, events, &mut differences);
+    differences.found()
+}
+
+fn compare_headers(policy: &ModelPolicy, answer: &ModelAnswer, received: &Received, differences: &mut Differences) {
+    let ids = received.values(&policy.response.request_id_header);
+    match (&answer.request_id, ids.as_slice()) {
+        (Some(expected), ids) => differences.expect("request id", &[expected.as_str()][..], ids),
+        (None, [id]) if is_uuid(id) => {}
+        (None, ids) => differences.note(format!("request id: expected one new UUID, got {ids:?}")),
+    }
+    let challenge: Vec<&str> = answer.www_authenticate.as_deref().into_iter().collect();
+    differences.expect("WWW-Authenticate", challenge, received.values("WWW-Authenticate"));
+    let caching: Vec<&str> = answer.cache_control.into_iter().collect();
+    differences.expect("Cache-Control", caching, received.values("Cache-Control"));
+    let waits = received.values("Retry-After");
+    match answer.retry_after {
+        RetryAfter::Absent => differences.expect("Retry-After", vec![], waits),
+        RetryAfter::Seconds(seconds) => differences.expect("Retry-After", vec![seconds.to_string().as_str()], waits),
+        RetryAfter::Some if matches!(waits.as_slice(), [one] if one.parse::<u64>().is_ok_and(|seconds| seconds > 0)) => {}
+        RetryAfter::Some => differences.note(format!("Retry-After: expected some seconds, got {waits:?}")),
+    }
+    compare_rate_limits(&answer.rate_limits, received, differences);
+}
+
+/// The quotas may be told under any name and in any order; their numbers may not differ.
+fn compare_rate_limits(standings: &[Standing], received: &Received, differences: &mut Differences) {
+    let mut expected_policies: Vec<(i128, i128)> =
+        standings.iter().map(|standing| (standing.quota.count, standing.quota.window / crate::model::time::SECOND)).collect();
+    let mut policies: Vec<(i128, i128)> =
+        items(&received.values("RateLimit-Policy")).iter().map(|item| (parameter(item, "q"), parameter(item, "w"))).collect();
+    expected_policies.sort_unstable();
+    policies.sort_unstable();
+    differences.expect("RateLimit-Policy", expected_policies, policies);
+    let mut expected_remaining: Vec<i128> = standings.iter().map(|standing| standing.remaining).collect();
+    let mut remaining: Vec<i128> = items(&received.values("RateLimit")).iter().map(|item| parameter(item, "r")).collect();
+    expected_remaining.sort_unstable();
+    remaining.sort_unstable();
+    differences.expect("RateLimit", expected_remaining, remaining);
+}
+
+fn items(lines: &[&str]) -> Vec<String> {
+    lines.iter().flat_map(|line| line.split(',')).map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+}
+
+/// A parameter of a structured-field item; -1 if there is none, which equals no quota's number.
+fn parameter(item: &str, name: &str) -> i128 {
+    item.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')?.parse().ok()).unwrap_or(-1)
+}
+
+fn compare_denial(expected: &ModelBody, id: &str, received: &Received, differences: &mut Differences) {
+    differences.expect("Content-Type", vec![expected.content_type], received.values("Content-Type"));
+    let Some(Value::Object(body)) = received.json() else {
+        differences.note(format!("body: expected an object, got {:?}", String::from_utf8_lossy(&received.body)));
+        return;
+    };
+    for (name, value) in &expected.fixed {
+        differences.expect(&format!("body's {name}"), Some(value), body.get(*name));
+    }
+    for name in &expected.some_text {
+        if body.get(*name).and_then(Value::as_str).is_none_or(str::is_empty) {
+            differences.note(format!("body's {name}: expected some text, got {:?}", body.get(*name)));
+        }
+    }
+    if let Some(told) = body.get("request_id") {
+        differences.expect("body's request_id", Some(id), told.as_str());
+    }
+}
+
+fn compare_handler(request: &ModelRequest, answer: &ModelAnswer, id: &str, received: &Received, differences: &mut Differences) {
+    let Some(seen) = received.json() else {
+        differences.note(format!("body: expected the handler's, got {:?}", String::from_utf8_lossy(&received.body)));
+        return;
+    };
+    compare_principal(answer.principal.as_ref(), &seen["principal"], differences);
+    differences.expect("handler's request_id", Some(id), seen["request_id"].as_str());
+    if let Some(address) = answer.client_ip {
+        differences.expect("handler's client_ip", Some(address.to_string().as_str()), seen["client_ip"].as_str());
+    }
+    differences.expect(
+        "handler's query",
+        answer.query.as_deref().unwrap_or_default(),
+        seen["query"].as_str().unwrap_or_default(),
+    );
+    let path = target::target(request).map(|target| target.path);
+    differences.expect("handler's path", path.as_deref(), seen["path"].as_str());
+    if let Some(saw) = answer.saw_credential {
+        differences.expect("handler's saw_credential", Some(saw), seen["saw_credential"].as_bool());
+    }
+}
+
+fn compare_principal(expected: Option<&ModelPrincipal>, seen: &Value, differences: &mut Differences) {
+    let Some(expected) = expected else {
+        differences.expect("principal", &Value::Null, seen);
+        return;
+    };
+    if let Some(name) = &expected.name {
+        differences.expect("principal's name", Some(name.as_str()), seen["name"].as_str());
+    }
+    differences.expect("principal's kind", expected.kind.as_deref(), seen["kind"].as_str());
+    differences.expect("principal's owner", expected.owner.as_deref(), seen["owner"].as_str());
+    differences.expect("principal's authenticator", Some(expected.authenticator), seen["authenticator"].as_str());
+    differences.expect("principal's scopes", serde_json::json!(expected.scopes), seen["scopes"].clone());
+    if seen["id"].as_str().is_none_or(str::is_empty) {
+        differences.note(format!("principal's id: expected some text, got {}", seen["id"]));
+    }
+}
+
+fn compare_events(answer: &ModelAnswer, id: &str, events: &[Value], differences: &mut Differences) {
+    match (&answer.event, events) {
+        (None, []) => {}
+        (Some(expected), [event]) => compare_event(answer, expected, id, event, differences),
+        (expected, events) => {
+            differences.note(format!("audit events: expected {}, got {events:?}", usize::from(expected.is_some())));
+        }
+    }
+}
+
+fn compare_event(answer: &ModelAnswer, expected: &ModelEvent, id: &str, event: &Value, differences: &mut Differences) {
+    for name in ["timestamp", "level", "event", "outcome", "method", "path"] {
+        if event[name].as_str().is_none_or(str::is_empty) {
+            differences.note(format!("event's {name}: expected some text, got {}", event[name]));
+        }
+    }
+    differences.expect("event's request_id", Some(id), event["request_id"].as_str());
+    differences.expect("event's outcome", Some(if expected.allowed { "allow" } else { "deny" }), event["outcome"].as_str());
+    let reason = event["reason"].as_str();
+    if !expected.allowed && !expected.reasons.iter().any(|kind| reason == Some(kind)) {
+        differences.note(format!("event's reason: expected one of {:?}, got {reason:?}", expected.reasons));
+    }
+    if let Some(address) = answer.client_ip {
+        differences.expect("event's client_ip", Some(address.to_string().as_str()), event["client_ip"].as_str());
+    }
+    if let Some(present) = expected.key_present {
+        differences.expect("event's key_status", Some(if present { "present" } else { "absent" }), event["key_status"].as_str());
+    }
+    if let Some(source) = expected.source {
+        differences.expect("event's source", Some(source), event["source"].as_str());
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups.iter().all(|group| group.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::answer::ModelDenial;
+
+    fn received(status: u16, headers: &[(&str, &str)], body: &str) -> Received {
+        Received {
+            status,
+            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    /// A judge that finds nothing is worth nothing: each of these differences must be found.
+    #[test]
+    fn differences_are_found() {
+        let policy = ModelPolicy::from_toml("[response]\nbody = 'detail'\nunauthorized = 'no'").unwrap();
+        let request = ModelRequest::parse("GET /", None);
+        let answer = ModelAnswer { request_id: Some("r".to_owned()), ..ModelDenial::of("unknown").render(&policy) };
+        let challenge = "Bearer realm=\"api\", error=\"invalid_token\"";
+        let headers = [
+            ("x-request-id", "r"),
+            ("www-authenticate", challenge),
+            ("cache-control", "no-store"),
+            ("content-type", "application/json"),
+        ];
+        let compare = |received: &Received| differences(&policy, &request, &answer, received, &[]);
+        assert_eq!(compare(&received(401, &headers, r#"{"detail":"no"}"#)), [] as [&str; 0]);
+        assert_eq!(compare(&received(401, &headers, r#"{"detail":"yes"}"#)).len(), 1);
+        assert_eq!(compare(&received(403, &headers, r#"{"detail":"no"}"#)).len(), 1);
+        for missing in 0..headers.len() {
+            let mut fewer = headers.to_vec();
+            fewer.remove(missing);
+            assert_eq!(compare(&received(401, &fewer, r#"{"detail":"no"}"#)).len(), 1, "{:?}", headers[missing]);
+            let mut more = headers.to_vec();
+            more.push(headers[missing]);
+            assert_eq!(compare(&received(401, &more, r#"{"detail":"no"}"#)).len(), 1, "{:?}", headers[missing]);
+        }
+        let mut limited = headers.to_vec();
+        limited.push(("ratelimit", "\"key\";r=1;t=3"));
+        assert_eq!(compare(&received(401, &limited, r#"{"detail":"no"}"#)).len(), 1);
+    }
+
+    #[test]
+    fn a_new_request_id_is_a_uuid() {
+        assert!(is_uuid("0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"));
+        assert!(!is_uuid("0190a1b2c3d47e5f8a9b0c1d2e3f4a5b"));
+        assert!(!is_uuid("r"));
+    }
+}
