@@ -1,0 +1,190 @@
+//! What comes of a request.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use smallvec::SmallVec;
+
+use crate::guard::Parts;
+use crate::limit::QuotaStanding;
+use crate::proof::Allowed;
+pub use crate::proof::Principal;
+use crate::request_id::RequestId;
+use crate::respond;
+pub use crate::respond::Denial;
+
+/// What comes of a request: it may go on, or it is answered.
+#[derive(Debug)]
+#[must_use = "a decision that is dropped protects nothing"]
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for every allowed request")]
+pub enum Decision {
+    /// It may go on.
+    Allowed(Pass),
+    /// It is answered with the denial, and reaches no handler.
+    Denied(Denial),
+}
+
+/// Why a request was denied (R10). The names are those of `explain` and of audit events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// No credential, where one is needed.
+    Missing,
+    /// No key can look like that.
+    Malformed,
+    /// One source holds two.
+    Duplicate,
+    /// Two sources hold different ones.
+    Conflict,
+    /// Nobody knows it.
+    Unknown,
+    /// Its time is over.
+    Expired,
+    /// Its time has not come.
+    NotYetValid,
+    /// It has been ended.
+    Revoked,
+    /// It is switched off.
+    Disabled,
+    /// The target can be read in more than one way.
+    Path,
+    /// The path has routes, none under this method.
+    Route,
+    /// Not from there.
+    Address,
+    /// A key of another kind.
+    Kind,
+    /// It lacks a scope.
+    Scope,
+    /// A cookie, sent by another site's page.
+    Origin,
+    /// A quota is spent.
+    Limited,
+    /// Too many bad keys from there.
+    FailuresLimited,
+    /// It could not be decided.
+    Unavailable,
+}
+
+impl Kind {
+    /// The name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+            Self::Revoked => "revoked",
+            Self::Disabled => "disabled",
+            Self::Path => "path",
+            Self::Route => "route",
+            Self::Address => "address",
+            Self::Kind => "kind",
+            Self::Scope => "scope",
+            Self::Origin => "origin",
+            Self::Limited => "limited",
+            Self::FailuresLimited => "failures-limited",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// Whether the failure budget is charged for it (R3.1): the six kinds that clients cannot tell apart.
+    pub(crate) fn is_a_bad_key(self) -> bool {
+        matches!(self, Self::Malformed | Self::Unknown | Self::Expired | Self::NotYetValid | Self::Revoked | Self::Disabled)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A request that may go on: who it is, and what its answer has to carry.
+///
+/// Only a guard makes one.
+#[derive(Clone)]
+pub struct Pass {
+    pub(crate) guard: Arc<Parts>,
+    pub(crate) allowed: Allowed,
+    pub(crate) request_id: RequestId,
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) standings: SmallVec<[QuotaStanding; 2]>,
+}
+
+impl Pass {
+    /// Who it is. `None`: nobody, on an open path, a preflight, an optional route, or where a policy is open to all.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.allowed.principal()
+    }
+
+    /// The request's id.
+    pub fn request_id(&self) -> &RequestId {
+        &self.request_id
+    }
+
+    /// The client's address, seen through the trusted proxies.
+    pub fn client(&self) -> Option<IpAddr> {
+        self.client
+    }
+
+    /// How the quotas stand that the request was charged to.
+    pub fn quotas(&self) -> &[QuotaStanding] {
+        &self.standings
+    }
+
+    /// What the answer has to carry.
+    pub fn headers(&self) -> AnswerHeaders {
+        respond::answer_headers(self)
+    }
+
+    /// The policy's answer to a request without a credential, for a handler that demands a principal where the policy let
+    /// nobody in.
+    pub fn demand(&self) -> Denial {
+        respond::demand(self)
+    }
+}
+
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pass").field("principal", &self.principal()).field("request_id", &self.request_id).finish_non_exhaustive()
+    }
+}
+
+/// Headers for the answer to an allowed request.
+#[derive(Debug, Clone)]
+pub struct AnswerHeaders {
+    pub(crate) guard: Arc<Parts>,
+    pub(crate) own: SmallVec<[(HeaderName, HeaderValue); 3]>,
+    pub(crate) cache_control: Option<(bool, HeaderValue)>,
+}
+
+impl AnswerHeaders {
+    /// Sets them on an answer. `Cache-Control: private` only where the handler set none; `no-store` in any case.
+    pub fn apply(self, headers: &mut http::HeaderMap) {
+        for (name, value) in &self.guard.policy.response.fixed_headers {
+            headers.insert(name, value.clone());
+        }
+        for (name, value) in self.own {
+            headers.insert(name, value);
+        }
+        if let Some((always, value)) = self.cache_control
+            && (always || !headers.contains_key(http::header::CACHE_CONTROL))
+        {
+            headers.insert(http::header::CACHE_CONTROL, value);
+        }
+    }
+
+    /// The same for frameworks with headers of their own: each header, and whether it yields to one that the handler set.
+    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue, bool)> {
+        let fixed = self.guard.policy.response.fixed_headers.iter().map(|(name, value)| (name, value, false));
+        let own = self.own.iter().map(|(name, value)| (name, value, false));
+        let cache = self.cache_control.iter().map(|(always, value)| (&http::header::CACHE_CONTROL, value, !always));
+        fixed.chain(own).chain(cache)
+    }
+}

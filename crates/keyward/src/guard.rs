@@ -1,0 +1,445 @@
+//! The guard: one policy with its parts, ready to decide. The only reader of the clock; async without a runtime.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use http::HeaderName;
+
+use crate::audit::{AuditEvent, AuditSink, TracingSink};
+use crate::authenticator::Authenticator;
+use crate::clock::{Clock, SystemClock};
+use crate::configured;
+use crate::decision::{Decision, Kind, Pass};
+use crate::explain::{Explanation, Trace};
+use crate::head::{Head, OwnedHead};
+use crate::key::{Peppers, Verifications};
+use crate::limit::{FailureBudget, Limits, LocalLimits};
+use crate::order::{Patience, Stop, Trail, judge};
+use crate::plan::HeaderPlan;
+use crate::policy::{ConfigError, Policy};
+use crate::proof::{Allowed, AuthenticatorName};
+use crate::random::{Random, SystemRandom};
+use crate::respond::{self, Renderer};
+use crate::scope::Requirement;
+use crate::store::KeyStore;
+use crate::workers::{ThreadPerJob, Workers};
+
+/// Decides requests by one policy. Cheap to clone; clones share stores, limits and audit.
+///
+/// ```
+/// use keyward::{Decision, Guard, Keys, MemoryStore, NewKey, Policy};
+///
+/// # pollster::block_on(async {
+/// let store = MemoryStore::new();
+/// let guard = Guard::builder(Policy::from_toml("policy.toml", "")?).store(store.clone()).build()?;
+/// let made = Keys::new(store).create(NewKey::named("docs")).await?;
+///
+/// let request = http::Request::get("/").header("X-API-Key", made.secret().expose()).body(())?;
+/// match guard.decide(&request).await {
+///     Decision::Allowed(pass) => assert_eq!(pass.principal().unwrap().name(), "docs"),
+///     Decision::Denied(denial) => panic!("{}", denial.kind()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Guard {
+    parts: Arc<Parts>,
+    extra: Option<Arc<Requirement>>,
+    optional: bool,
+}
+
+/// What all clones share.
+pub(crate) struct Parts {
+    pub(crate) policy: Policy,
+    pub(crate) plan: HeaderPlan,
+    pub(crate) authenticators: Vec<NamedAuthenticator>,
+    pub(crate) peppers: Peppers,
+    pub(crate) verifications: Verifications,
+    pub(crate) limits: Arc<dyn Limits>,
+    pub(crate) report_only_limits: LocalLimits,
+    pub(crate) failures: Option<FailureBudget>,
+    pub(crate) sink: Arc<dyn AuditSink>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) renderer: Option<Arc<dyn Renderer>>,
+    /// Whether some rule needs the client's address (R2.3).
+    pub(crate) needs_client: bool,
+    /// R15, decided once.
+    pub(crate) open: bool,
+}
+
+pub(crate) struct NamedAuthenticator {
+    pub(crate) name: AuthenticatorName,
+    pub(crate) asked: Asked,
+}
+
+pub(crate) enum Asked {
+    Store(Arc<dyn KeyStore>),
+    Own(Arc<dyn Authenticator>),
+}
+
+impl Guard {
+    /// Starts a guard over a policy.
+    pub fn builder(policy: Policy) -> GuardBuilder {
+        GuardBuilder {
+            policy,
+            store: None,
+            own: Vec::new(),
+            environment: None,
+            peppers: Peppers::default(),
+            workers: Arc::new(ThreadPerJob),
+            argon2_at_once: 2,
+            limits: Arc::new(LocalLimits::new()),
+            sink: Arc::new(TracingSink::new()),
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandom),
+            renderer: None,
+        }
+    }
+
+    /// Decides a request: charges its limits, tells the audit.
+    pub async fn decide(&self, head: &(dyn Head + Sync)) -> Decision {
+        // A decision that waits never gives up; were it to, it would be denied.
+        self.run(head, Patience::Waits).await.unwrap_or_else(|| self.unavailable(head))
+    }
+
+    /// Decides a request if nothing has to be waited for. `None`: ask [`Guard::decide`]; nothing was charged or told.
+    pub fn try_decide(&self, head: &dyn Head) -> Option<Decision> {
+        if self.parts.sink.may_wait() {
+            return None;
+        }
+        let decision = pin!(self.run(head, Patience::GivesUp));
+        match decision.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(decision) => decision,
+            Poll::Pending => None,
+        }
+    }
+
+    /// As [`Guard::decide`], over a copy of the head: a future that borrows nothing, for adapters that cannot lend the request
+    /// while they wait.
+    pub fn decide_owned(&self, head: &dyn Head) -> impl Future<Output = Decision> + Send + 'static {
+        let (guard, head) = (self.clone(), OwnedHead::copy(head, self.headers()));
+        async move { guard.decide(&head).await }
+    }
+
+    /// As [`Guard::decide`], for a server without a runtime: blocks this thread while it waits.
+    pub fn decide_blocking(&self, head: &(dyn Head + Sync)) -> Decision {
+        self.try_decide(head).unwrap_or_else(|| pollster::block_on(self.decide(head)))
+    }
+
+    /// Decides by the same steps and tells each; charges nothing, tells no audit.
+    pub async fn explain(&self, head: &(dyn Head + Sync)) -> Explanation {
+        let parts = &*self.parts;
+        let mut trail = Trail::begin(parts, head, self.extra.as_deref(), self.optional, Some(Trace::default()));
+        let end = match judge(parts, &mut trail, Patience::Waits).await {
+            Ok(allowed) => Ok(allowed),
+            Err(Stop::Denied(kind)) => Err(kind),
+            Err(Stop::WouldWait) => Err(Kind::Unavailable),
+        };
+        let end = trail.charge_failures(parts, end);
+        let mut trace = trail.trace.take().unwrap_or_default();
+        let (client, source) = (trail.client, trail.source);
+        trace.step("answer", end.as_ref().map_or_else(|kind| kind.to_string(), |allowed| allowed.reason().to_owned()));
+        Explanation::new(trace, client, source, self.answer(trail, end))
+    }
+
+    /// This guard, demanding more of everybody whom it lets in.
+    #[must_use]
+    pub fn requiring(&self, requirement: Requirement) -> Self {
+        Self { extra: Some(Arc::new(requirement)), ..self.clone() }
+    }
+
+    /// This guard, letting requests without any credential through, as nobody. Bad credentials are denied all the same.
+    #[must_use]
+    pub fn optional(&self) -> Self {
+        Self { optional: true, ..self.clone() }
+    }
+
+    /// Asks for more where a guard around this one has decided already: no second decision, no second event for an allowed
+    /// request, no second charge. `None`: that pass is another guard's, and this one has to decide itself.
+    pub fn within(&self, pass: &Pass) -> Option<Result<(), respond::Denial>> {
+        if !Arc::ptr_eq(&self.parts, &pass.guard) {
+            return None;
+        }
+        let requirement = match self.extra.as_deref() {
+            None if self.optional || pass.principal().is_some() => return Some(Ok(())),
+            None => &Requirement::default(),
+            Some(requirement) => requirement,
+        };
+        match pass.allowed.lacks(requirement) {
+            None => Some(Ok(())),
+            Some(Kind::Missing) if self.optional && requirement.is_nothing() => Some(Ok(())),
+            Some(kind) => Some(Err(respond::denied_within(pass, kind, requirement))),
+        }
+    }
+
+    /// The headers that [`Head::header`] is asked for, in the order of [`Wanted::index`](crate::Wanted::index).
+    pub fn headers(&self) -> &[HeaderName] {
+        self.parts.plan.names()
+    }
+
+    /// What is taken out of requests before a handler sees them.
+    pub fn strip(&self) -> crate::strip::Strip<'_> {
+        crate::strip::Strip::new(&self.parts.policy)
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.parts.policy
+    }
+
+    async fn run<H: Head + ?Sized>(&self, head: &H, patience: Patience) -> Option<Decision> {
+        let parts = &*self.parts;
+        let mut trail = Trail::begin(parts, head, self.extra.as_deref(), self.optional, None);
+        let end = match judge(parts, &mut trail, patience).await {
+            Err(Stop::WouldWait) => return None,
+            Err(Stop::Denied(kind)) => Err(kind),
+            Ok(allowed) => Ok(allowed),
+        };
+        Some(self.tell(trail, end).await)
+    }
+
+    /// Charges the failure budget, makes the one event, answers. Nothing can end a decision without passing here.
+    async fn tell<H: Head + ?Sized>(&self, mut trail: Trail<'_, H>, end: Result<Allowed, Kind>) -> Decision {
+        let parts = &*self.parts;
+        let mut end = trail.charge_failures(parts, end);
+        if !end.as_ref().is_ok_and(Allowed::is_unguarded) {
+            let told = parts.sink.record(&AuditEvent::of(parts, &trail, &end));
+            if let Err(fault) = told.wait().await {
+                tracing::error!(target: "keyward", %fault, "an audit event was not recorded");
+                // R11.1: a denial keeps its status.
+                if parts.policy.audit_required && end.is_ok() {
+                    end = Err(Kind::Unavailable);
+                }
+            }
+        }
+        self.answer(trail, end)
+    }
+
+    fn answer<H: Head + ?Sized>(&self, trail: Trail<'_, H>, end: Result<Allowed, Kind>) -> Decision {
+        match end {
+            Err(kind) => Decision::Denied(respond::denied(&self.parts, &trail, kind)),
+            Ok(allowed) => Decision::Allowed(Pass {
+                guard: self.parts.clone(),
+                allowed,
+                request_id: trail.request_id,
+                client: trail.client.address,
+                standings: trail.standings,
+            }),
+        }
+    }
+
+    fn unavailable(&self, head: &dyn Head) -> Decision {
+        let trail = Trail::begin(&self.parts, head, None, false, None);
+        Decision::Denied(respond::denied(&self.parts, &trail, Kind::Unavailable))
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("policy", &self.parts.policy).field("requiring", &self.extra).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Parts(of a guard)")
+    }
+}
+
+/// Puts a guard together.
+#[must_use]
+pub struct GuardBuilder {
+    policy: Policy,
+    store: Option<Arc<dyn KeyStore>>,
+    own: Vec<Arc<dyn Authenticator>>,
+    environment: Option<Box<configured::Lookup>>,
+    peppers: Peppers,
+    workers: Arc<dyn Workers>,
+    argon2_at_once: usize,
+    limits: Arc<dyn Limits>,
+    sink: Arc<dyn AuditSink>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    renderer: Option<Arc<dyn Renderer>>,
+}
+
+impl GuardBuilder {
+    /// The keys.
+    pub fn store(mut self, store: impl KeyStore + 'static) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// An authenticator of your own. The policy's `authenticators` give its turn; without them sessions come first, others last.
+    pub fn authenticator(mut self, own: impl Authenticator + 'static) -> Self {
+        self.own.push(Arc::new(own));
+        self
+    }
+
+    /// Where configured keys are read, once: `|name| std::env::var_os(name)`. The core reads no environment by itself.
+    pub fn environment(mut self, lookup: impl Fn(&str) -> Option<OsString> + 'static) -> Self {
+        self.environment = Some(Box::new(lookup));
+        self
+    }
+
+    /// Peppers for digests: the same as those of [`Keys`](crate::Keys).
+    pub fn peppers(mut self, peppers: Peppers) -> Self {
+        self.peppers = peppers;
+        self
+    }
+
+    /// Threads for Argon2id, like `|job| drop(tokio::task::spawn_blocking(job))`. Without: a new thread for each verification.
+    pub fn workers(mut self, workers: impl Workers + 'static) -> Self {
+        self.workers = Arc::new(workers);
+        self
+    }
+
+    /// How many Argon2id verifications run at once (2), each with up to 64 MiB. More are answered 503.
+    pub fn argon2_at_once(mut self, at_once: usize) -> Self {
+        self.argon2_at_once = at_once;
+        self
+    }
+
+    /// Where quotas are counted. Without: in this process.
+    pub fn limits(mut self, limits: impl Limits + 'static) -> Self {
+        self.limits = Arc::new(limits);
+        self
+    }
+
+    /// Where audit events go. Without: to `tracing`, target `keyward::audit`.
+    pub fn audit(mut self, sink: impl AuditSink + 'static) -> Self {
+        self.sink = Arc::new(sink);
+        self
+    }
+
+    /// Another clock.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Another source of randomness.
+    pub fn random(mut self, random: impl Random + 'static) -> Self {
+        self.random = Arc::new(random);
+        self
+    }
+
+    /// Bodies of your own for denials. Status and challenge stay.
+    pub fn renderer(mut self, renderer: impl Renderer + 'static) -> Self {
+        self.renderer = Some(Arc::new(renderer));
+        self
+    }
+
+    /// Puts it together.
+    ///
+    /// # Errors
+    /// A policy that these parts cannot carry out: an authenticator that nobody provides, configured keys without a lookup or
+    /// none set, or a random generator that cannot be read.
+    pub fn build(self) -> Result<Guard, ConfigError> {
+        let policy = self.policy;
+        if policy.insecure_allow_without_keys {
+            tracing::warn!(target: "keyward", "insecure_allow_without_keys is set: without configured keys everybody will be let in");
+        }
+        if matches!(policy.trusted_proxies, crate::network::TrustedProxies::Everybody) {
+            tracing::warn!(target: "keyward", "insecure_trust_all_proxies is set: anybody can choose the address that they are known by");
+        }
+        let configured = configured::read(&policy.configured_keys, self.environment.as_deref())?;
+        let authenticators = order_authenticators(policy.authenticators.as_deref(), self.store, self.own, configured.store)?;
+        let only_configured = matches!(authenticators[..], [NamedAuthenticator { name: AuthenticatorName::Configured, .. }]);
+        let open = policy.insecure_allow_without_keys && only_configured && configured.is_empty;
+        if open {
+            tracing::warn!(target: "keyward", "OPEN ACCESS: no key is configured, so every request is let in as nobody; set the variables that configured_keys name");
+        } else if only_configured && configured.is_empty {
+            let variables: Vec<&str> = policy.configured_keys.iter().map(|keys| keys.variable.as_str()).collect();
+            return Err(ConfigError::one(
+                "configured_keys",
+                format!("nobody could be let in: {} is not set", variables.join(" or ")),
+                "set it, add a store, or say `access.insecure_allow_without_keys = true` for development",
+            ));
+        }
+        let random_failed = |fault: crate::answer::Fault| ConfigError::one("", fault.to_string(), "");
+        let own = authenticators.iter().filter_map(|authenticator| match &authenticator.asked {
+            Asked::Own(own) => Some(&**own),
+            Asked::Store(_) => None,
+        });
+        let needs_client = !policy.network.is_anybody()
+            || !policy.report_only.network.is_anybody()
+            || !policy.limits.per_address.is_empty()
+            || !policy.report_only.limits.per_address.is_empty()
+            || policy.failures.is_some();
+        let parts = Parts {
+            plan: HeaderPlan::new(&policy, own),
+            authenticators,
+            peppers: self.peppers,
+            verifications: Verifications::new(self.workers, self.argon2_at_once, &*self.random).map_err(random_failed)?,
+            limits: self.limits,
+            report_only_limits: LocalLimits::new(),
+            failures: policy.failures.map(FailureBudget::new),
+            sink: self.sink,
+            clock: self.clock,
+            random: self.random,
+            renderer: self.renderer,
+            needs_client,
+            open,
+            policy,
+        };
+        Ok(Guard { parts: Arc::new(parts), extra: None, optional: false })
+    }
+}
+
+impl fmt::Debug for GuardBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardBuilder").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// R6.3: in the policy's order; by default `session`, `store`, `configured`, then others of the user's own.
+fn order_authenticators(
+    order: Option<&[String]>,
+    store: Option<Arc<dyn KeyStore>>,
+    own: Vec<Arc<dyn Authenticator>>,
+    configured: Option<Arc<dyn KeyStore>>,
+) -> Result<Vec<NamedAuthenticator>, ConfigError> {
+    let mut available: Vec<NamedAuthenticator> = own
+        .into_iter()
+        .map(|own| NamedAuthenticator { name: AuthenticatorName::Own(own.name().into()), asked: Asked::Own(own) })
+        .collect();
+    let session = available.iter().position(|own| own.name.as_str() == "session").map(|index| available.remove(index));
+    let own = std::mem::take(&mut available);
+    available.extend(session);
+    available.extend(store.map(|store| NamedAuthenticator { name: AuthenticatorName::Store, asked: Asked::Store(store) }));
+    available
+        .extend(configured.map(|store| NamedAuthenticator { name: AuthenticatorName::Configured, asked: Asked::Store(store) }));
+    available.extend(own);
+    let mend = "give the guard a store, configured keys or an authenticator of that name";
+    if let Some(order) = order {
+        let mut ordered = Vec::new();
+        for (index, name) in order.iter().enumerate() {
+            match available.iter().position(|found| found.name.as_str() == name) {
+                Some(at) => ordered.push(available.remove(at)),
+                // Contract files name the usual three; what a program does not have is not asked.
+                None if matches!(name.as_str(), "session" | "store" | "configured") => {}
+                None => {
+                    return Err(ConfigError::one(
+                        format!("authenticators[{index}]"),
+                        format!("nothing is called `{name}`"),
+                        mend,
+                    ));
+                }
+            }
+        }
+        if let Some(left_out) = available.first() {
+            tracing::warn!(target: "keyward", authenticator = left_out.name.as_str(), "the policy's `authenticators` leave this one out: it is never asked");
+        }
+        available = ordered;
+    }
+    if available.is_empty() {
+        return Err(ConfigError::one("authenticators", "nobody could ever be authenticated", mend));
+    }
+    Ok(available)
+}

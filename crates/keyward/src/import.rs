@@ -1,0 +1,210 @@
+//! Keys made elsewhere, one JSON object a line.
+//!
+//! ```json
+//! {"key":"an existing key","name":"exporter","scopes":["reports:read"],"expires_at":"2030-01-01T00:00:00Z"}
+//! ```
+//!
+//! A row has one of `key`, `sha256` (64 hexadecimal digits) or `phc` (with `handle`). Names: `name`, `kind`, `owner`, `scopes`,
+//! `not_before`, `expires_at`, `revoked`, `disabled`, `allowed_ips`, `limit` (one quota or a list). Others are errors.
+
+use serde::Deserialize;
+
+use crate::clock::Timestamp;
+use crate::credential::Secret;
+use crate::key::{Argon2Hash, KeyDigest};
+use crate::limit::Quota;
+use crate::network::AddressList;
+use crate::scope::Scope;
+
+/// One key to take over.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ImportedKey {
+    /// The key, or what is known of it.
+    pub secret: ImportedSecret,
+    /// A name for people; without one, what may be shown of the key.
+    pub name: Option<String>,
+    /// A label that routes may demand.
+    pub kind: Option<Box<str>>,
+    /// Whose it is.
+    pub owner: Option<Box<str>>,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// Not accepted before.
+    pub not_before: Option<Timestamp>,
+    /// Not accepted from then on.
+    pub expires_at: Option<Timestamp>,
+    /// Ended already.
+    pub revoked: bool,
+    /// Switched off.
+    pub disabled: bool,
+    /// Accepted only from there.
+    pub networks: Option<AddressList>,
+    /// Its own quotas.
+    pub limits: Option<Vec<Quota>>,
+}
+
+/// What is known of a key made elsewhere.
+#[derive(Debug, Clone)]
+pub enum ImportedSecret {
+    /// The key itself.
+    Key {
+        /// In plain text.
+        key: Secret,
+        /// `None`: declared to have at least 112 bits of entropy, so a digest is enough. Else the handle under which its
+        /// Argon2id hash is stored.
+        argon2_handle: Option<String>,
+    },
+    /// Its SHA-256: only for keys of at least 112 bits of entropy.
+    Sha256(KeyDigest),
+    /// Its Argon2id hash.
+    Argon2(Argon2Hash),
+}
+
+/// A row that cannot be imported.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct BadRow {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it. Never holds the key.
+    pub problem: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    key: Option<String>,
+    sha256: Option<String>,
+    phc: Option<String>,
+    handle: Option<String>,
+    name: Option<String>,
+    kind: Option<String>,
+    owner: Option<String>,
+    #[serde(default)]
+    scopes: Vec<Scope>,
+    not_before: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    #[serde(default)]
+    revoked: bool,
+    #[serde(default)]
+    disabled: bool,
+    allowed_ips: Option<Vec<String>>,
+    limit: Option<OneOrMore>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+/// Reads JSON lines; empty lines are skipped. Every row is read, so that all faults can be told at once.
+pub fn from_json_lines(text: &str) -> impl Iterator<Item = Result<ImportedKey, BadRow>> {
+    let rows = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    rows.map(|(index, line)| read_row(line).map_err(|problem| BadRow { line: index + 1, problem }))
+}
+
+fn read_row(line: &str) -> Result<ImportedKey, String> {
+    let row: Row = serde_json::from_str(line).map_err(|error| without_values(&error))?;
+    let secret = match (row.key, row.sha256, row.phc, row.handle) {
+        (Some(key), None, None, handle) => ImportedSecret::Key { key: Secret::new(key), argon2_handle: handle },
+        (None, Some(hex), None, None) => ImportedSecret::Sha256(read_hex(&hex).ok_or("`sha256` is not 64 hexadecimal digits")?),
+        (None, None, Some(phc), Some(handle)) => {
+            ImportedSecret::Argon2(Argon2Hash::from_phc(&handle, &phc).map_err(|error| error.to_string())?)
+        }
+        (None, None, Some(_), None) => return Err("`phc` needs `handle`: the first 8 to 32 characters of the key".to_owned()),
+        _ => return Err("write exactly one of `key`, `sha256`, or `phc` with `handle`".to_owned()),
+    };
+    let networks = match row.allowed_ips {
+        None => None,
+        Some(all) if all == ["*"] => None,
+        Some(none) if none.is_empty() => {
+            return Err("`allowed_ips` is empty, which admits nobody: leave it out for anybody".to_owned());
+        }
+        Some(networks) => Some(AddressList::parse(networks).map_err(|error| error.to_string())?),
+    };
+    let limits = match row.limit {
+        None => None,
+        Some(OneOrMore::One(quota)) => Some(vec![quota]),
+        Some(OneOrMore::More(quotas)) => Some(quotas),
+    };
+    let limits = limits.map(|quotas| quotas.iter().map(|quota| quota.parse::<Quota>()).collect::<Result<_, _>>());
+    Ok(ImportedKey {
+        secret,
+        name: row.name,
+        kind: row.kind.map(Into::into),
+        owner: row.owner.map(Into::into),
+        scopes: row.scopes,
+        not_before: row.not_before,
+        expires_at: row.expires_at,
+        revoked: row.revoked,
+        disabled: row.disabled,
+        networks,
+        limits: limits.transpose().map_err(|error| error.to_string())?,
+    })
+}
+
+/// serde_json quotes what it could not read, which may be the key: only what it expected and where is told.
+fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match error.classify() {
+        serde_json::error::Category::Data
+            if text.starts_with("unknown field")
+                || text.starts_with('`')
+                || text.contains("is no ")
+                || text.contains("is not a time") =>
+        {
+            text
+        }
+        serde_json::error::Category::Data => format!("a value of the wrong type at column {}", error.column()),
+        _ => format!("no JSON object, at column {}", error.column()),
+    }
+}
+
+fn read_hex(text: &str) -> Option<KeyDigest> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?, 16).ok()?;
+    }
+    Some(KeyDigest::from_bytes(0, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(line: &str) -> String {
+        from_json_lines(line).next().unwrap().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn rows_and_their_faults() {
+        let good = r#"{"key":"k","name":"n","kind":"admin","scopes":["a:*"],"expires_at":"2030-01-01T00:00:00Z","revoked":true,"allowed_ips":["10.0.0.0/8"],"limit":"5/minute"}"#;
+        let key = from_json_lines(good).next().unwrap().unwrap();
+        assert!(key.revoked && key.limits.unwrap().len() == 1);
+        for bad in [
+            r#"{"key":"CANARY","name":7}"#,
+            r#"{"key":"CANARY""#,
+            r#"{"key":["CANARY"]}"#,
+            r#"{"key":"CANARY","scopes":["*"]}"#,
+            r#"{"key":"CANARY","allowed_ips":[]}"#,
+            r#"{"key":"CANARY","allowed_ips":["x"]}"#,
+            r#"{"key":"CANARY","limit":"often"}"#,
+            r#"{"key":"CANARY","expires_at":"soon"}"#,
+            r#"{"key":"CANARY","colour":"red"}"#,
+            r#"{"key":"CANARY","sha256":"00"}"#,
+            r#"{"sha256":"zz"}"#,
+            r#"{"phc":"x"}"#,
+            "{}",
+            "CANARY",
+        ] {
+            let told = problem(&format!("\n{bad}"));
+            assert!(told.starts_with("line 2: ") && !told.contains("CANARY"), "{bad}: {told}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Quotas counted in this process.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use scc::HashIndex;
+use smallvec::SmallVec;
+
+use super::table::AddressTable;
+use super::{Bucket, Charge, Limits, Quota, QuotaStanding, Taking, Whose};
+use crate::answer::Answer;
+use crate::key::KeyId;
+use crate::network::bucket;
+
+/// Counts quotas in this process's memory. Clones share the counters; give a new guard the old one's when a policy is reloaded.
+///
+/// One quota of one key, the common case, is one atomic number. Where several have to give a permission together, a lock is
+/// held over all of them: taking one and giving it back when another refuses would refuse requests that had a right to pass.
+/// Cells live by key id, outside the records, so that no update of a record refills them.
+#[derive(Clone)]
+pub struct LocalLimits(Arc<Counters>);
+
+struct Counters {
+    keys: HashIndex<KeyId, Arc<Cells>, ahash::RandomState>,
+    named: HashIndex<Name, Arc<Cells>, ahash::RandomState>,
+    /// The lock over everything that is not one atomic step.
+    several: Mutex<AddressTable>,
+}
+
+/// A counter that is no key's: what it counts, and two parts of its name.
+type Name = (&'static str, Box<str>, Box<str>);
+
+/// What a cell holds that has been replaced. No clock gets there.
+const SEALED: u64 = u64::MAX;
+
+/// One counter: a cell for each quota.
+struct Cells {
+    quotas: Box<[Quota]>,
+    cells: Box<[AtomicU64]>,
+}
+
+impl Cells {
+    fn of(quotas: &[Quota], cell: impl Fn(Quota) -> u64) -> Arc<Self> {
+        Arc::new(Self { quotas: quotas.into(), cells: quotas.iter().map(|&quota| AtomicU64::new(cell(quota))).collect() })
+    }
+
+    /// The same counter under other quotas: what was taken stays taken (R9.4), from the quota of the same window or else from
+    /// the one of which most was taken.
+    fn moved_to(&self, quotas: &[Quota], now: u64) -> Arc<Self> {
+        // Sealing the old cells sends whoever still holds them to the lock, so nothing is charged where nobody looks any more.
+        let seal = |(&quota, cell): (&Quota, &AtomicU64)| (quota, quota.taken(cell.swap(SEALED, Ordering::AcqRel), now));
+        let taken: Vec<(Quota, u64)> = self.quotas.iter().zip(&self.cells).map(seal).collect();
+        Self::of(quotas, |quota| {
+            let same_window = taken.iter().find(|(old, _)| old.window() == quota.window());
+            let most = taken.iter().max_by_key(|(_, taken)| *taken);
+            same_window.or(most).map_or(0, |(_, taken)| quota.cell_with(*taken, now))
+        })
+    }
+}
+
+impl LocalLimits {
+    /// Counters at their full.
+    pub fn new() -> Self {
+        Self(Arc::new(Counters {
+            keys: HashIndex::default(),
+            named: HashIndex::default(),
+            several: Mutex::new(AddressTable::new(AddressTable::SETS)),
+        }))
+    }
+
+    /// The fast path: one quota of a key that has been counted under it before.
+    fn take_alone(&self, taking: &Taking<'_>, id: &KeyId, quota: Quota) -> Option<Charge> {
+        self.0.keys.peek_with(id, |_, cells| {
+            if *cells.quotas != [quota] {
+                return None;
+            }
+            let now = taking.now.steady;
+            let taken = if taking.peek {
+                quota.take(cells.cells[0].load(Ordering::Acquire), now)
+            } else {
+                let step = |cell| if cell == SEALED { None } else { quota.take(cell, now).ok() };
+                match cells.cells[0].fetch_update(Ordering::AcqRel, Ordering::Acquire, step) {
+                    Ok(before) => quota.take(before, now),
+                    Err(SEALED) => return None,
+                    Err(cell) => quota.take(cell, now),
+                }
+            };
+            let (cell, refused_for) = match taken {
+                Ok(next) => (next, None),
+                Err(wait) => (cells.cells[0].load(Ordering::Acquire), Some(Duration::from_nanos(wait))),
+            };
+            Some(Charge { refused_for, standings: SmallVec::from_iter([standing("key", quota, cell, now)]) })
+        })?
+    }
+
+    fn take_together(&self, taking: &Taking<'_>) -> Charge {
+        let now = taking.now.steady;
+        let mut addresses = self.0.several.lock().unwrap_or_else(PoisonError::into_inner);
+        let counters: SmallVec<[Option<Arc<Cells>>; 4]> =
+            taking.buckets.iter().map(|bucket| self.cells_of(bucket, now, &mut addresses)).collect();
+        let look =
+            |addresses: &AddressTable, bucket: &Bucket<'_>, cells: &Option<Arc<Cells>>, index: usize| match (bucket.whose, cells)
+            {
+                (Whose::Address(address), _) => addresses.look(self::bucket(address), index, bucket.quotas[index], now),
+                (_, Some(cells)) => cells.cells[index].load(Ordering::Acquire),
+                (_, None) => 0,
+            };
+        let mut wait = None;
+        for (bucket, cells) in taking.buckets.iter().zip(&counters) {
+            for (index, quota) in bucket.quotas.iter().enumerate() {
+                wait = wait.max(quota.take(look(&addresses, bucket, cells, index), now).err());
+            }
+        }
+        let mut standings = SmallVec::new();
+        for (bucket, cells) in taking.buckets.iter().zip(&counters) {
+            for (index, &quota) in bucket.quotas.iter().enumerate() {
+                let mut cell = look(&addresses, bucket, cells, index);
+                if wait.is_none() {
+                    cell = match (bucket.whose, cells) {
+                        _ if taking.peek => quota.take(cell, now).unwrap_or(cell),
+                        (Whose::Address(address), _) => {
+                            let kept = addresses.cell(self::bucket(address), index, quota, now);
+                            *kept = quota.take(*kept, now).unwrap_or(*kept);
+                            *kept
+                        }
+                        // Not a plain store: a key whose quotas just became several may be on the fast path still.
+                        (_, Some(cells)) => {
+                            let charged = |cell| Some(quota.charged(cell, now));
+                            let before = cells.cells[index].fetch_update(Ordering::AcqRel, Ordering::Acquire, charged);
+                            quota.charged(before.unwrap_or(cell), now)
+                        }
+                        (_, None) => cell,
+                    };
+                }
+                standings.push(standing(bucket.whose.name(), quota, cell, now));
+            }
+        }
+        Charge { refused_for: wait.map(Duration::from_nanos), standings }
+    }
+
+    /// A bucket's counter under its quotas of today. Holding the lock is what makes moving it safe.
+    fn cells_of(&self, bucket: &Bucket<'_>, now: u64, _lock: &mut MutexGuard<'_, AddressTable>) -> Option<Arc<Cells>> {
+        let name = |whose: &'static str, first: &str, second: &str| (whose, first.into(), second.into());
+        match bucket.whose {
+            Whose::Address(_) => None,
+            Whose::Key(id) => Some(current(&self.0.keys, id, bucket.quotas, now)),
+            Whose::Identity(authenticator, id) => {
+                Some(current(&self.0.named, name("identity", authenticator, id), bucket.quotas, now))
+            }
+            Whose::Owner(owner) => Some(current(&self.0.named, name("owner", owner, ""), bucket.quotas, now)),
+            Whose::Policy => Some(current(&self.0.named, name("policy", "", ""), bucket.quotas, now)),
+        }
+    }
+}
+
+fn current<K>(counters: &HashIndex<K, Arc<Cells>, ahash::RandomState>, key: K, quotas: &[Quota], now: u64) -> Arc<Cells>
+where
+    K: Clone + Eq + std::hash::Hash + 'static,
+{
+    let found = counters.peek_with(&key, |_, cells| cells.clone());
+    match found {
+        Some(cells) if *cells.quotas == *quotas => cells,
+        Some(old) => {
+            let moved = old.moved_to(quotas, now);
+            counters.remove_sync(&key);
+            // Under the lock nobody else inserts.
+            let _ = counters.insert_sync(key, moved.clone());
+            moved
+        }
+        None => {
+            let fresh = Cells::of(quotas, |_| 0);
+            let _ = counters.insert_sync(key, fresh.clone());
+            fresh
+        }
+    }
+}
+
+fn standing(whose: &'static str, quota: Quota, cell: u64, now: u64) -> QuotaStanding {
+    QuotaStanding { whose, quota, remaining: quota.remaining(cell, now), full_in: quota.full_in(cell, now) }
+}
+
+impl Limits for LocalLimits {
+    fn take(&self, taking: &Taking<'_>) -> Answer<Charge> {
+        let alone = match taking.buckets {
+            [Bucket { whose: Whose::Key(id), quotas: [quota] }] => self.take_alone(taking, id, *quota),
+            _ => None,
+        };
+        Answer::ready(alone.unwrap_or_else(|| self.take_together(taking)))
+    }
+}
+
+impl Default for LocalLimits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for LocalLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LocalLimits({} keys)", self.0.keys.len())
+    }
+}

@@ -1,0 +1,216 @@
+//! One quota and its arithmetic: the generic cell rate algorithm (ITU-T I.371), as a virtual clock.
+//!
+//! A cell is one number, the theoretical arrival time: the instant at which all permissions are back. Every permission
+//! taken moves it one interval into the future; it may lie at most `COUNT` intervals ahead of now.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// `COUNT/unit` or `COUNT/NUMBERunit`: so many permissions at once, and one back every window/COUNT (R9.1).
+///
+/// Up to `2·COUNT − 1` can fall into one window of that length: COUNT at its start, and those that came back during it.
+///
+/// ```
+/// let quota: keyward::limit::Quota = "100/hour".parse()?;
+/// assert_eq!(quota, "100/60m".parse()?);
+/// # Ok::<(), keyward::limit::BadQuota>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Quota {
+    count: u32,
+    /// In nanoseconds.
+    window: u64,
+}
+
+/// What was written is no quota.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no quota: write COUNT/unit or COUNT/NUMBERunit with second, minute, hour or day (s, m, h, d), like 100/hour or 5/10s; at most 1000000000, over at most 366 days"
+)]
+pub struct BadQuota(String);
+
+impl Quota {
+    const MOST: u32 = 1_000_000_000;
+    const LONGEST: u64 = 366 * 86_400 * 1_000_000_000;
+
+    /// `count` permissions over `window`. `None` unless both are positive and within the limits that [`BadQuota`] names, and a
+    /// permission comes back at most once a nanosecond.
+    pub fn new(count: u32, window: Duration) -> Option<Self> {
+        let window = u64::try_from(window.as_nanos()).ok()?;
+        let good = (1..=Self::MOST).contains(&count) && (u64::from(count)..=Self::LONGEST).contains(&window);
+        good.then_some(Self { count, window })
+    }
+
+    /// How many permissions there are at most.
+    pub fn count(self) -> u32 {
+        self.count
+    }
+
+    /// The time over which all of them come back.
+    pub fn window(self) -> Duration {
+        Duration::from_nanos(self.window)
+    }
+
+    fn interval(self) -> u64 {
+        self.window / u64::from(self.count)
+    }
+
+    /// How far ahead of now a cell can lie: all permissions taken.
+    fn span(self) -> u64 {
+        self.interval() * u64::from(self.count)
+    }
+
+    /// A cell with one permission more taken, whether there was one or not.
+    pub(crate) fn charged(self, cell: u64, now: u64) -> u64 {
+        cell.max(now).saturating_add(self.interval())
+    }
+
+    /// Takes one permission from a cell: its new value, or how many nanoseconds until there is one.
+    pub(crate) fn take(self, cell: u64, now: u64) -> Result<u64, u64> {
+        let next = self.charged(cell, now);
+        match next.saturating_sub(now).checked_sub(self.span()) {
+            None | Some(0) => Ok(next),
+            Some(wait) => Err(wait),
+        }
+    }
+
+    pub(crate) fn remaining(self, cell: u64, now: u64) -> u32 {
+        let free = self.span().saturating_sub(cell.saturating_sub(now));
+        u32::try_from(free / self.interval()).unwrap_or(self.count)
+    }
+
+    pub(crate) fn full_in(self, cell: u64, now: u64) -> Duration {
+        Duration::from_nanos(cell.saturating_sub(now))
+    }
+
+    /// How many permissions are taken, counting a part of one as one.
+    pub(crate) fn taken(self, cell: u64, now: u64) -> u64 {
+        cell.saturating_sub(now).div_ceil(self.interval())
+    }
+
+    /// A cell with so many permissions taken (R9.4): a changed limit forgets nothing, and locks nobody out for longer than its
+    /// window.
+    pub(crate) fn cell_with(self, taken: u64, now: u64) -> u64 {
+        now.saturating_add(taken.min(u64::from(self.count)) * self.interval())
+    }
+}
+
+impl FromStr for Quota {
+    type Err = BadQuota;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (count, window) = text.split_once('/')?;
+            let digits = window.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, unit) = window.split_at(digits);
+            let number: u64 = if number.is_empty() { 1 } else { plain_number(number)? };
+            let seconds = match unit {
+                "s" | "second" | "seconds" => 1,
+                "m" | "minute" | "minutes" => 60,
+                "h" | "hour" | "hours" => 3_600,
+                "d" | "day" | "days" => 86_400,
+                _ => return None,
+            };
+            let count = u32::try_from(plain_number(count)?).ok()?;
+            Self::new(count, Duration::from_secs(number.checked_mul(seconds)?))
+        };
+        read().ok_or_else(|| BadQuota(text.chars().take(64).collect()))
+    }
+}
+
+/// Digits only: `+5` and an empty text are no numbers here.
+fn plain_number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.window / 1_000_000_000;
+        match [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")]
+            .iter()
+            .find(|(unit, _)| seconds.is_multiple_of(*unit))
+        {
+            Some((unit, name)) if seconds == *unit => write!(f, "{}/{name}", self.count),
+            Some((unit, name)) => write!(f, "{}/{}{name}s", self.count, seconds / unit),
+            None => write!(f, "{}/{:?}", self.count, self.window()),
+        }
+    }
+}
+
+impl Serialize for Quota {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Quota {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_a_quota() {
+        for (text, printed) in [
+            ("100/hour", "100/hour"),
+            ("5/10s", "5/10seconds"),
+            ("1/d", "1/day"),
+            ("7/90m", "7/90minutes"),
+            ("60/120seconds", "60/2minutes"),
+        ] {
+            assert_eq!(text.parse::<Quota>().unwrap().to_string(), printed);
+        }
+        for bad in [
+            "",
+            "100",
+            "100/",
+            "/hour",
+            "0/hour",
+            "-1/hour",
+            "+1/hour",
+            "1/0s",
+            "1/week",
+            "1000000001/day",
+            "1/367d",
+            "1 /hour",
+            "1/hour ",
+            "99999999999/s",
+            "1/99999999999999999999d",
+        ] {
+            assert!(bad.parse::<Quota>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_burst_then_one_each_interval() {
+        let quota: Quota = "3/3s".parse().unwrap();
+        let second = 1_000_000_000;
+        let mut cell = 0;
+        for remaining in [2, 1, 0] {
+            cell = quota.take(cell, 5 * second).unwrap();
+            assert_eq!(quota.remaining(cell, 5 * second), remaining);
+        }
+        assert_eq!(quota.take(cell, 5 * second), Err(second));
+        assert_eq!(quota.take(cell, 6 * second - 1), Err(1));
+        assert!(quota.take(cell, 6 * second).is_ok());
+        assert_eq!(quota.full_in(cell, 5 * second), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_changed_limit_forgets_nothing_and_locks_nobody_out() {
+        let (hourly, tighter): (Quota, Quota) = ("100/hour".parse().unwrap(), "10/hour".parse().unwrap());
+        let used_five = (0..5).fold(0, |cell, _| hourly.take(cell, 0).unwrap());
+        assert_eq!(tighter.remaining(tighter.cell_with(hourly.taken(used_five, 0), 0), 0), 5);
+        let used_fifty = (0..50).fold(0, |cell, _| hourly.take(cell, 0).unwrap());
+        let moved = tighter.cell_with(hourly.taken(used_fifty, 0), 0);
+        assert_eq!(tighter.remaining(moved, 0), 0);
+        assert_eq!(tighter.take(moved, 0), Err(360 * 1_000_000_000));
+    }
+}

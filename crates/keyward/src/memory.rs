@@ -1,0 +1,231 @@
+//! Keys in memory: for configured keys, for tests, and as the index in front of anything slower.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use scc::HashIndex;
+
+use crate::answer::Answer;
+use crate::key::{self, KeyDigest, KeyId, Record, StoredSecret};
+use crate::store::{Change, KeyStore, Presented, RecordStore, Refused};
+
+/// A store in memory. Clones share it.
+///
+/// Reading takes no lock: two threads looking for one hot key do not wait for each other. Changes go through one lock, one at
+/// a time. Nothing is kept when the process ends.
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    // Seeded for each process: anybody can look for keys whose digests begin alike, and one day somebody may import them.
+    by_digest: HashIndex<KeyDigest, Arc<Record>, ahash::RandomState>,
+    by_handle: HashIndex<Box<str>, Arc<Record>, ahash::RandomState>,
+    has_handles: AtomicBool,
+    prefixes: ArcSwap<HashSet<Box<str>>>,
+    writing: Mutex<Writing>,
+}
+
+/// What changes need and lookups do not.
+#[derive(Default)]
+struct Writing {
+    by_id: BTreeMap<KeyId, Arc<Record>>,
+    /// Digests and handles that were once a record's (R7.4), even where the record is gone.
+    used: HashSet<Used>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Used {
+    Digest(KeyDigest),
+    Handle(Box<str>),
+}
+
+impl Used {
+    fn of(secret: &StoredSecret) -> Self {
+        match secret {
+            StoredSecret::Digest(digest) => Self::Digest(*digest),
+            StoredSecret::Argon2(hash) => Self::Handle(hash.handle().into()),
+        }
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn writing(&self) -> MutexGuard<'_, Writing> {
+        // A change either happened whole or not at all, so a panic elsewhere leaves nothing half done.
+        self.0.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, record: Record) -> Result<Arc<Record>, Refused> {
+        let mut writing = self.writing();
+        if writing.by_id.contains_key(&record.id) {
+            return Err(Refused::IdTaken);
+        }
+        for slot in record.slots() {
+            writing.admit(&slot.secret)?;
+        }
+        let record = Arc::new(record);
+        self.put(&mut writing, &record);
+        Ok(record)
+    }
+
+    /// Makes a version of a record the one that is found.
+    fn put(&self, writing: &mut Writing, record: &Arc<Record>) {
+        for slot in record.slots() {
+            writing.used.insert(Used::of(&slot.secret));
+            match &slot.secret {
+                StoredSecret::Digest(digest) => upsert(&self.0.by_digest, *digest, record),
+                StoredSecret::Argon2(hash) => {
+                    upsert(&self.0.by_handle, hash.handle().into(), record);
+                    self.0.has_handles.store(true, Ordering::Release);
+                }
+            }
+        }
+        writing.by_id.insert(record.id, record.clone());
+    }
+
+    fn take_out(&self, secret: &StoredSecret) {
+        match secret {
+            StoredSecret::Digest(digest) => self.0.by_digest.remove_sync(digest),
+            StoredSecret::Argon2(hash) => self.0.by_handle.remove_sync(hash.handle()),
+        };
+    }
+
+    fn apply(&self, id: &KeyId, change: Change) -> Result<Arc<Record>, Refused> {
+        let mut writing = self.writing();
+        let before = writing.by_id.get(id).cloned().ok_or(Refused::NotFound)?;
+        if let Change::Rotate { slot, .. } = &change
+            && !before.is_revoked()
+        {
+            writing.admit(&slot.secret)?;
+        }
+        let after = Arc::new(change.apply(&before)?);
+        self.put(&mut writing, &after);
+        // An older previous secret ends with a rotation. Its digest stays among the used ones.
+        for slot in before.slots().filter(|old| after.slots().all(|new| new.secret != old.secret)) {
+            self.take_out(&slot.secret);
+        }
+        Ok(after)
+    }
+
+    fn remove(&self, id: &KeyId) -> Result<(), Refused> {
+        let mut writing = self.writing();
+        let record = writing.by_id.get(id).ok_or(Refused::NotFound)?;
+        if !record.is_revoked() {
+            return Err(Refused::NotRevoked);
+        }
+        for slot in record.slots() {
+            self.take_out(&slot.secret);
+        }
+        writing.by_id.remove(id);
+        Ok(())
+    }
+}
+
+impl Writing {
+    fn admit(&self, secret: &StoredSecret) -> Result<(), Refused> {
+        let used = Used::of(secret);
+        if self.used.contains(&used) {
+            return Err(Refused::SecretTaken);
+        }
+        let overlaps = |other: &Used| matches!((&used, other), (Used::Handle(this), Used::Handle(that)) if this.starts_with(&**that) || that.starts_with(&**this));
+        if matches!(used, Used::Handle(_)) && self.used.iter().any(overlaps) {
+            return Err(Refused::HandleTaken);
+        }
+        Ok(())
+    }
+}
+
+/// Replaces in place: a lookup sees the old version or the new one, never neither.
+fn upsert<K: Clone + Eq + std::hash::Hash + 'static>(
+    index: &HashIndex<K, Arc<Record>, ahash::RandomState>,
+    key: K,
+    record: &Arc<Record>,
+) {
+    match index.entry_sync(key) {
+        scc::hash_index::Entry::Occupied(mut entry) => entry.update(record.clone()),
+        scc::hash_index::Entry::Vacant(entry) => {
+            entry.insert_entry(record.clone());
+        }
+    }
+}
+
+impl KeyStore for MemoryStore {
+    fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
+        let by_digest = |digest| self.0.by_digest.peek_with(digest, |_, record| record.clone());
+        let found = presented.digests().iter().find_map(by_digest);
+        if found.is_some() || !self.0.has_handles.load(Ordering::Acquire) {
+            return Answer::ready(found);
+        }
+        let by_handle = |handle: &str| self.0.by_handle.peek_with(handle, |_, record| record.clone());
+        Answer::ready(presented.handles().find_map(by_handle))
+    }
+
+    fn binds(&self, prefix: &str) -> bool {
+        self.0.prefixes.load().contains(prefix)
+    }
+}
+
+impl RecordStore for MemoryStore {
+    fn insert(&self, record: Record) -> Answer<Result<Arc<Record>, Refused>> {
+        Answer::ready(self.add(record))
+    }
+
+    fn get(&self, id: &KeyId) -> Answer<Option<Arc<Record>>> {
+        Answer::ready(self.writing().by_id.get(id).cloned())
+    }
+
+    fn list(&self, after: Option<KeyId>, limit: usize) -> Answer<Vec<Arc<Record>>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Answer::ready(
+            self.writing().by_id.range((start, Bound::Unbounded)).take(limit).map(|(_, record)| record.clone()).collect(),
+        )
+    }
+
+    fn change(&self, id: &KeyId, change: Change) -> Answer<Result<Arc<Record>, Refused>> {
+        Answer::ready(self.apply(id, change))
+    }
+
+    fn purge(&self, id: &KeyId) -> Answer<Result<(), Refused>> {
+        Answer::ready(self.remove(id))
+    }
+
+    fn bind(&self, prefix: &str) -> Answer<Result<(), Refused>> {
+        let writing = self.writing();
+        if !self.binds(prefix) {
+            // What is stored of a key made elsewhere does not tell its shape; its display prefix tells how it began.
+            let begins = format!("{prefix}_");
+            let foreign = |record: &Arc<Record>| {
+                record.slots().any(|slot| slot.prefix.starts_with(&begins) && !slot.prefix[begins.len()..].contains('_'))
+            };
+            if writing.by_id.values().any(foreign) {
+                return Answer::ready(Err(Refused::LooksGenerated));
+            }
+            self.0.prefixes.rcu(|bound| {
+                let mut bound = HashSet::clone(bound);
+                bound.insert(prefix.into());
+                bound
+            });
+        }
+        Answer::ready(Ok(()))
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemoryStore({} keys)", self.writing().by_id.len())
+    }
+}
+
+/// Whether a key made elsewhere can be told from the generated ones (R7.1).
+pub(crate) fn looks_generated(store: &dyn KeyStore, key: &str) -> bool {
+    key::is_damaged(key, |prefix| store.binds(prefix))
+}

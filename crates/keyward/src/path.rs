@@ -1,0 +1,201 @@
+//! The path that rules see (R1.2), and the patterns it is held against (R1.3).
+//!
+//! Routers disagree about odd spellings of a path, and where a rule and a router disagree, the rule is passed by. So a path
+//! whose meaning depends on the reader is refused, and what is left has one spelling:
+//!
+//! 1. The target has a path that starts with `/`, or is `*` with `OPTIONS`; all of it is ASCII.
+//! 2. Percent-encoded unreserved characters (RFC 3986 §2.3) are decoded, once.
+//! 3. If the policy has any path rule: no `.` or `..` segment, no empty segment but a last one, no `\`, and no encoded `/`,
+//!    `\` or NUL. A raw `\` is refused too, though R1.2 names the encoded one: servers behind a proxy read it as `/`.
+//! 4. A trailing `/` counts as none.
+
+use std::borrow::Cow;
+
+/// A path in its one spelling.
+#[derive(Debug, Clone)]
+pub(crate) struct RulePath<'r> {
+    /// Decoded, without a trailing `/`. The root is empty.
+    decoded: Cow<'r, str>,
+    /// As sent, without a trailing `/`.
+    sent: &'r str,
+}
+
+/// The target cannot be read in one way only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AmbiguousPath;
+
+impl<'r> RulePath<'r> {
+    pub(crate) fn read(method: &str, path: &'r str, query: Option<&str>, has_path_rules: bool) -> Result<Self, AmbiguousPath> {
+        let in_a_form = path.starts_with('/') || (path == "*" && method == "OPTIONS");
+        if !in_a_form || !path.is_ascii() || !query.is_none_or(str::is_ascii) {
+            return Err(AmbiguousPath);
+        }
+        let sent = path.strip_suffix('/').unwrap_or(path);
+        if !has_path_rules {
+            return Ok(Self { decoded: Cow::Borrowed(sent), sent });
+        }
+        let decoded = decode_unreserved(sent)?;
+        let mut segments = decoded.split('/');
+        // What stands before the first `/` is always empty.
+        segments.next();
+        if decoded.contains('\\') || segments.any(|segment| matches!(segment, "" | "." | "..")) {
+            return Err(AmbiguousPath);
+        }
+        Ok(Self { decoded, sent })
+    }
+}
+
+fn decode_unreserved(path: &str) -> Result<Cow<'_, str>, AmbiguousPath> {
+    if !path.contains('%') {
+        return Ok(Cow::Borrowed(path));
+    }
+    let mut decoded = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        decoded.push_str(&rest[..at]);
+        let code = rest.get(at + 1..at + 3).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(b'/' | b'\\' | 0) => return Err(AmbiguousPath),
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                decoded.push(char::from(byte));
+                rest = &rest[at + 3..];
+            }
+            _ => {
+                decoded.push('%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    decoded.push_str(rest);
+    Ok(Cow::Owned(decoded))
+}
+
+/// `/x` is that path; `/x/*` is everything below `/x/`, not `/x`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PathPattern {
+    Exact(Box<str>),
+    /// Up to and with the last `/`.
+    Below(Box<str>),
+}
+
+impl PathPattern {
+    /// Reads a pattern; the error says what is wrong with it and how to mend it.
+    pub(crate) fn parse(text: &str) -> Result<Self, (&'static str, &'static str)> {
+        if !text.starts_with('/') {
+            return Err(("does not start with `/`", "write the whole path, like \"/reports/*\""));
+        }
+        let (path, below) = match text.strip_suffix("/*") {
+            Some(path) => (path, true),
+            None => (text.strip_suffix('/').unwrap_or(text), false),
+        };
+        if path.contains('*') {
+            return Err(("has a `*` that is not its last segment", "only a whole last segment can be `*`: \"/reports/*\""));
+        }
+        let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\".contains(&byte));
+        match RulePath::read("GET", if path.is_empty() { "/" } else { path }, None, true) {
+            Ok(read) if plain && read.decoded == path => {}
+            _ => {
+                return Err((
+                    "is not in its plain spelling",
+                    "leave out `.`, `..` and empty segments, queries, and percent-encoded letters and digits",
+                ));
+            }
+        }
+        Ok(if below { Self::Below(format!("{path}/").into()) } else { Self::Exact(path.into()) })
+    }
+
+    pub(crate) fn matches(&self, path: &RulePath<'_>) -> bool {
+        self.holds(&path.decoded)
+    }
+
+    /// For open paths: an odd spelling of an open path is guarded.
+    pub(crate) fn matches_as_sent(&self, path: &RulePath<'_>) -> bool {
+        self.holds(path.sent)
+    }
+
+    fn holds(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => **exact == *path,
+            Self::Below(prefix) => path.len() > prefix.len() && path.starts_with(&**prefix),
+        }
+    }
+
+    /// Whether everything that `other` matches is matched by this pattern too.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(this), Self::Exact(that)) => this == that,
+            (Self::Below(this), Self::Below(that)) => that.starts_with(&**this),
+            (Self::Below(_), Self::Exact(that)) => self.holds(that),
+            (Self::Exact(_), Self::Below(_)) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(path: &str) -> Option<String> {
+        RulePath::read("GET", path, None, true).ok().map(|path| path.decoded.into_owned())
+    }
+
+    #[test]
+    fn one_spelling_or_none() {
+        for (path, expected) in [
+            ("/reports/1", Some("/reports/1")),
+            ("/reports/", Some("/reports")),
+            ("/", Some("")),
+            ("/%72eports", Some("/reports")),
+            ("/%2572eports", Some("/%2572eports")),
+            ("/a%20b", Some("/a%20b")),
+            ("/a%2Fb", None),
+            ("/a%5cb", None),
+            ("/a\\b", None),
+            ("/a%00", None),
+            ("/a/../b", None),
+            ("/a/%2e%2E/b", None),
+            ("/./a", None),
+            ("//a", None),
+            ("/a//", None),
+            ("//", None),
+            ("", None),
+            ("healthz", None),
+            ("/ä", None),
+            ("/%zz", Some("/%zz")),
+            ("/%2", Some("/%2")),
+        ] {
+            assert_eq!(read(path).as_deref(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn without_path_rules_only_the_form_counts() {
+        assert!(RulePath::read("GET", "/a/../b", None, false).is_ok());
+        assert!(RulePath::read("GET", "*", None, false).is_err());
+        assert!(RulePath::read("OPTIONS", "*", None, false).is_ok());
+        assert!(RulePath::read("GET", "/", Some("ä"), false).is_err());
+    }
+
+    #[test]
+    fn below_is_not_itself() {
+        let pattern = PathPattern::parse("/x/*").unwrap();
+        let matches = |path| pattern.matches(&RulePath::read("GET", path, None, true).unwrap());
+        assert!(matches("/x/y"));
+        assert!(matches("/x/y/z"));
+        assert!(matches("/%78/y"));
+        assert!(!matches("/x"));
+        assert!(!matches("/x/"));
+        assert!(!matches("/xy"));
+        assert!(!pattern.matches_as_sent(&RulePath::read("GET", "/%78/y", None, true).unwrap()));
+    }
+
+    #[test]
+    fn patterns_that_could_never_match_are_refused() {
+        for pattern in ["x", "/x/*/y", "/x*", "/a//b", "/a/../b", "/%61", "/a?b", "/a b", "/ä"] {
+            assert!(PathPattern::parse(pattern).is_err(), "{pattern}");
+        }
+        for pattern in ["/", "/*", "/x", "/x/", "/x/*", "/a%20b"] {
+            assert!(PathPattern::parse(pattern).is_ok(), "{pattern}");
+        }
+    }
+}

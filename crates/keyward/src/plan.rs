@@ -1,0 +1,173 @@
+//! Which headers a guard reads, prepared once, and what it reads from them beside credentials.
+
+use http::{HeaderName, header};
+use smallvec::SmallVec;
+
+use crate::authenticator::{Ambient, Authenticator};
+use crate::clock::Now;
+use crate::head::{Head, Wanted};
+use crate::network::ClientHeader;
+use crate::policy::Policy;
+use crate::source::{Place, each_cookie, is_token_byte, trim_blanks};
+
+/// The wanted headers, and at which place each stands.
+pub(crate) struct HeaderPlan {
+    names: Vec<HeaderName>,
+    sources: Vec<Option<usize>>,
+    request_id: usize,
+    client: Option<usize>,
+    cookie: usize,
+    origin: usize,
+    fetch_site: usize,
+    upgrade: usize,
+    connection: usize,
+    request_method: usize,
+    content_length: usize,
+    transfer_encoding: usize,
+    /// Whether any source is limited to WebSocket handshakes.
+    pub(crate) asks_for_websocket: bool,
+}
+
+impl HeaderPlan {
+    pub(crate) fn new<'a>(policy: &Policy, own: impl Iterator<Item = &'a dyn Authenticator>) -> Self {
+        let mut names = Vec::new();
+        let mut place = |name: HeaderName| {
+            names.iter().position(|known| *known == name).unwrap_or_else(|| {
+                names.push(name);
+                names.len() - 1
+            })
+        };
+        let sources = policy.sources.iter().map(|source| match &source.place {
+            Place::Header { name, .. } => Some(place(name.clone())),
+            Place::Cookie { .. } => Some(place(header::COOKIE)),
+            Place::Subprotocol { .. } => Some(place(header::SEC_WEBSOCKET_PROTOCOL)),
+            Place::Query { .. } => None,
+        });
+        let sources = sources.collect();
+        for authenticator in own {
+            for name in authenticator.headers() {
+                place(name.clone());
+            }
+        }
+        let client = policy.client_header.map(|header| {
+            place(match header {
+                ClientHeader::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
+                ClientHeader::XRealIp => HeaderName::from_static("x-real-ip"),
+                ClientHeader::Forwarded => header::FORWARDED,
+            })
+        });
+        Self {
+            sources,
+            request_id: place(policy.response.request_id_header.clone()),
+            client,
+            cookie: place(header::COOKIE),
+            origin: place(header::ORIGIN),
+            fetch_site: place(HeaderName::from_static("sec-fetch-site")),
+            upgrade: place(header::UPGRADE),
+            connection: place(header::CONNECTION),
+            request_method: place(header::ACCESS_CONTROL_REQUEST_METHOD),
+            content_length: place(header::CONTENT_LENGTH),
+            transfer_encoding: place(header::TRANSFER_ENCODING),
+            asks_for_websocket: policy.sources.iter().any(|source| source.only_websocket),
+            names,
+        }
+    }
+
+    pub(crate) fn names(&self) -> &[HeaderName] {
+        &self.names
+    }
+
+    fn wanted(&self, index: usize) -> Wanted<'_> {
+        Wanted::new(index, &self.names[index])
+    }
+
+    pub(crate) fn source_header(&self, source: usize) -> Option<Wanted<'_>> {
+        self.sources[source].map(|index| self.wanted(index))
+    }
+
+    fn values<'r, H: Head + ?Sized>(&self, head: &'r H, index: usize) -> SmallVec<[&'r [u8]; 2]> {
+        let mut values = SmallVec::new();
+        head.header(self.wanted(index), &mut |value| values.push(value));
+        values
+    }
+
+    /// The value, if there is exactly one.
+    fn only<'r, H: Head + ?Sized>(&self, head: &'r H, index: usize) -> Option<&'r [u8]> {
+        match self.values(head, index)[..] {
+            [value] => Some(trim_blanks(value)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn request_id<'r, H: Head + ?Sized>(&self, head: &'r H) -> Option<&'r [u8]> {
+        self.only(head, self.request_id)
+    }
+
+    pub(crate) fn client_lines<'r, H: Head + ?Sized>(&self, head: &'r H) -> SmallVec<[&'r [u8]; 2]> {
+        self.client.map(|index| self.values(head, index)).unwrap_or_default()
+    }
+
+    /// R1.4: OPTIONS with one `Origin`, one token in `Access-Control-Request-Method`, and no body.
+    pub(crate) fn is_preflight<H: Head + ?Sized>(&self, head: &H) -> bool {
+        let is_token = |value: &[u8]| !value.is_empty() && value.iter().copied().all(is_token_byte);
+        head.method() == "OPTIONS"
+            && self.only(head, self.origin).is_some_and(|origin| !origin.is_empty())
+            && self.only(head, self.request_method).is_some_and(is_token)
+            && self.values(head, self.transfer_encoding).is_empty()
+            && self.values(head, self.content_length).iter().all(|length| trim_blanks(length) == b"0")
+    }
+
+    /// A WebSocket handshake of HTTP/1.1 (RFC 6455 §4.2.1).
+    pub(crate) fn is_websocket<H: Head + ?Sized>(&self, head: &H) -> bool {
+        let lists = |index, word: &[u8]| {
+            let lines = self.values(head, index);
+            lines
+                .iter()
+                .flat_map(|line| line.split(|&byte| byte == b','))
+                .any(|item| trim_blanks(item).eq_ignore_ascii_case(word))
+        };
+        head.method() == "GET" && lists(self.upgrade, b"websocket") && lists(self.connection, b"upgrade")
+    }
+
+    /// R13: whether a credential that came in a cookie may count for this request.
+    ///
+    /// The own origin is what the policy says, never `Host`: whoever sends the request chooses that.
+    pub(crate) fn cookie_may_count<H: Head + ?Sized>(&self, policy: &Policy, head: &H) -> bool {
+        let is_handshake = self.is_websocket(head);
+        if !is_handshake && matches!(head.method(), "GET" | "HEAD" | "OPTIONS") {
+            return true;
+        }
+        let same = |origin: &str, value: &[u8]| value.eq_ignore_ascii_case(origin.as_bytes());
+        let is_known = |value: &[u8]| {
+            policy.public_origin.as_ref().is_some_and(|own| same(own, value))
+                || (is_handshake && policy.websocket_origins.iter().any(|allowed| same(allowed, value)))
+        };
+        let origins = self.values(head, self.origin);
+        let fetch_sites = self.values(head, self.fetch_site);
+        let origin_is_good = match origins[..] {
+            [] => !is_handshake,
+            [origin] => is_known(trim_blanks(origin)),
+            _ => false,
+        };
+        let is_allowed_elsewhere = is_handshake && !origins.is_empty() && origin_is_good;
+        origin_is_good
+            && (is_allowed_elsewhere || !fetch_sites.iter().any(|site| trim_blanks(site).eq_ignore_ascii_case(b"cross-site")))
+    }
+
+    pub(crate) fn ambient<'r, H: Head + ?Sized>(&'r self, own: &dyn Authenticator, head: &'r H, now: Now) -> Ambient<'r> {
+        let cookie = own.cookie().and_then(|name| {
+            let lines = self.values(head, self.cookie);
+            let mut named =
+                each_cookie(lines.iter().copied()).filter(|(cookie, _)| *cookie == name.as_bytes()).map(|(_, value)| value);
+            // A doubled session cookie is absent (R6.4): which of the two an attacker planted cannot be known.
+            named.next().filter(|_| named.next().is_none())
+        });
+        let mut headers = Vec::new();
+        for wanted in own.headers() {
+            if let Some(index) = self.names.iter().position(|name| name == wanted) {
+                head.header(self.wanted(index), &mut |value| headers.push((&self.names[index], value)));
+            }
+        }
+        Ambient { now, cookie, headers, connection_identity: head.connection_identity() }
+    }
+}

@@ -1,0 +1,222 @@
+//! The policy: what a guard decides by. Written as TOML or built in code, checked once, never changed afterwards.
+//!
+//! `docs/policy.md` lists every name with its default.
+
+mod builder;
+mod check;
+mod error;
+mod file;
+
+pub use builder::PolicyBuilder;
+pub use error::{ConfigError, ConfigFault};
+pub use file::{Route, Source};
+
+use std::fmt;
+
+use http::HeaderName;
+
+use crate::limit::Quota;
+use crate::network::{AddressList, ClientHeader, TrustedProxies};
+use crate::path::{PathPattern, RulePath};
+use crate::scope::Requirement;
+use crate::source;
+
+/// A checked policy.
+///
+/// ```
+/// use keyward::Policy;
+///
+/// let policy = Policy::from_toml("policy.toml", "[limits]\nper_key = [\"100/hour\"]")?;
+/// let mistake = Policy::from_toml("policy.toml", "[limits]\nper_key = [\"lots\"]").unwrap_err();
+/// assert!(mistake.to_string().starts_with("policy.toml:2: limits.per_key[0]: "));
+/// # Ok::<(), keyward::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Policy {
+    pub(crate) sources: Vec<source::Source>,
+    pub(crate) resolution: Resolution,
+    /// As written; `None`: the default order, of which only what exists is asked.
+    pub(crate) authenticators: Option<Vec<String>>,
+    pub(crate) configured_keys: Vec<ConfiguredKeys>,
+    pub(crate) realm: Box<str>,
+    pub(crate) open_paths: Vec<PathPattern>,
+    pub(crate) preflight_passes: bool,
+    pub(crate) public_origin: Option<Box<str>>,
+    pub(crate) insecure_allow_without_keys: bool,
+    pub(crate) network: NetworkRules,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) client_header: Option<ClientHeader>,
+    pub(crate) limits: LimitRules,
+    pub(crate) failures: Option<Quota>,
+    pub(crate) routes: Vec<RouteRule>,
+    pub(crate) response: ResponseRules,
+    /// Origins beside the own one whose WebSocket handshakes may carry cookies (R13).
+    pub(crate) websocket_origins: Vec<Box<str>>,
+    /// The query parameter of tickets, which is stripped like a key's (R14.2).
+    pub(crate) ticket_parameter: Option<Box<str>>,
+    pub(crate) audit_required: bool,
+    pub(crate) audit_format: AuditFormat,
+    pub(crate) report_only: ReportOnly,
+    /// Whether R1.2's stricter checks hold.
+    pub(crate) has_path_rules: bool,
+}
+
+/// How one of several candidates is chosen (R6.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resolution {
+    RejectConflict,
+    FirstPresent,
+    FirstValid,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ConfiguredKeys {
+    pub(crate) variable: String,
+    pub(crate) kind: Option<Box<str>>,
+    pub(crate) scopes: Vec<crate::scope::Scope>,
+    pub(crate) separator: Option<String>,
+}
+
+/// R4.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NetworkRules {
+    /// `None`: anybody.
+    pub(crate) allow: Option<AddressList>,
+    pub(crate) deny: AddressList,
+}
+
+impl NetworkRules {
+    pub(crate) fn is_anybody(&self) -> bool {
+        self.allow.is_none() && self.deny.is_empty()
+    }
+
+    pub(crate) fn admits(&self, client: &crate::network::Client) -> bool {
+        self.allow.as_ref().is_none_or(|allowed| client.is_in(allowed)) && !client.is_denied_by(&self.deny)
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LimitRules {
+    pub(crate) per_key: Vec<Quota>,
+    pub(crate) per_owner: Vec<Quota>,
+    pub(crate) per_address: Vec<Quota>,
+    pub(crate) per_policy: Vec<Quota>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct RouteRule {
+    pub(crate) pattern: PathPattern,
+    /// Empty: every method.
+    pub(crate) methods: Vec<Box<str>>,
+    pub(crate) requirement: Requirement,
+    pub(crate) optional: bool,
+}
+
+impl RouteRule {
+    fn takes(&self, method: &str) -> bool {
+        let named = |name: &str| self.methods.iter().any(|listed| **listed == *name);
+        self.methods.is_empty() || named(method) || (method == "HEAD" && named("GET"))
+    }
+}
+
+/// What the routes say about one request (R1.3).
+pub(crate) enum RouteMatch<'p> {
+    /// No route names the path: a valid key and no scope.
+    Unnamed,
+    Route(&'p RouteRule),
+    /// Some route names the path, none under this method: a forgotten method must not be an open door.
+    MethodNotNamed,
+}
+
+pub(crate) fn route<'p>(routes: &'p [RouteRule], method: &str, path: &RulePath<'_>) -> RouteMatch<'p> {
+    let mut named = false;
+    for route in routes.iter().filter(|route| route.pattern.matches(path)) {
+        if route.takes(method) {
+            return RouteMatch::Route(route);
+        }
+        named = true;
+    }
+    if named { RouteMatch::MethodNotNamed } else { RouteMatch::Unnamed }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ResponseRules {
+    pub(crate) body: BodyStyle,
+    pub(crate) texts: Texts,
+    pub(crate) request_id_header: HeaderName,
+    /// On every answer.
+    pub(crate) fixed_headers: Vec<(HeaderName, http::HeaderValue)>,
+    pub(crate) draft_rate_limit: bool,
+    pub(crate) legacy_rate_limit: bool,
+    pub(crate) strip_credentials: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyStyle {
+    Problem,
+    Detail,
+    Error,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Texts {
+    pub(crate) missing: Option<Box<str>>,
+    pub(crate) unauthorized: Option<Box<str>>,
+    pub(crate) forbidden_address: Option<Box<str>>,
+    pub(crate) forbidden_scope: Option<Box<str>>,
+    pub(crate) limited: Option<Box<str>>,
+    pub(crate) conflict: Option<Box<str>>,
+    pub(crate) unavailable: Option<Box<str>>,
+}
+
+/// How `keyward serve` writes its audit lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditFormat {
+    /// One JSON object a line.
+    Json,
+    /// One line of `name=value` pairs.
+    Text,
+}
+
+/// Rules that are decided and told, and not enforced.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ReportOnly {
+    pub(crate) network: NetworkRules,
+    pub(crate) limits: LimitRules,
+    pub(crate) routes: Vec<RouteRule>,
+}
+
+impl Policy {
+    /// Reads a policy file's text; `name` stands in error messages. An empty text is a good policy.
+    ///
+    /// # Errors
+    /// Everything that is wrong, with line and mend.
+    pub fn from_toml(name: &str, text: &str) -> Result<Self, ConfigError> {
+        check::from_toml(name, text)
+    }
+
+    /// Starts from the default policy: Bearer, then `X-API-Key`, `reject-conflict`, problem+json.
+    pub fn builder() -> PolicyBuilder {
+        PolicyBuilder::default()
+    }
+
+    /// Whether audit events must be written before an allowed request goes on (`audit.mode = "required"`).
+    pub fn audit_is_required(&self) -> bool {
+        self.audit_required
+    }
+
+    /// How the policy wants audit lines written, where a program writes them.
+    pub fn audit_format(&self) -> AuditFormat {
+        self.audit_format
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("sources", &self.sources.len())
+            .field("resolution", &self.resolution)
+            .field("routes", &self.routes.len())
+            .finish_non_exhaustive()
+    }
+}

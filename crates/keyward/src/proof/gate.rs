@@ -1,0 +1,77 @@
+//! The gate: what is decided before any credential is looked at (R1, R2, R4).
+
+use super::Allowed;
+use crate::decision::Kind;
+use crate::guard::Parts;
+use crate::head::Head;
+use crate::order::Trail;
+use crate::path::RulePath;
+use crate::policy::{self, RouteMatch};
+use crate::scope::Requirement;
+
+/// The gate is open, and the request goes on as nobody; or it is shut, and a credential is needed.
+pub(crate) enum Gate<'g> {
+    Open(Allowed),
+    Shut(Shut<'g>),
+}
+
+/// Proof that target, route and networks were looked at. Candidates are asked for with it.
+pub(crate) struct Shut<'g> {
+    requirement: Option<&'g Requirement>,
+    optional: bool,
+}
+
+impl<'g> Gate<'g> {
+    /// In this order: the target's form (R1.2), open paths and preflights (R1.4, R1.5), the routes (R1.3), the client (R2), the
+    /// policy's networks (R4).
+    pub(crate) fn admit<'r, H: Head + ?Sized>(guard: &'g Parts, trail: &mut Trail<'r, H>) -> Result<Self, Kind> {
+        let (policy, head) = (&guard.policy, trail.head);
+        let path = RulePath::read(head.method(), head.path(), head.query(), policy.has_path_rules);
+        let path = trail.path.insert(path.map_err(|_| Kind::Path)?);
+        if policy.open_paths.iter().any(|open| open.matches_as_sent(path)) {
+            trail.told("open path");
+            return Ok(Self::Open(Allowed::unguarded()));
+        }
+        if policy.preflight_passes && guard.plan.is_preflight(head) {
+            trail.told("preflight");
+            return Ok(Self::Open(Allowed::unguarded()));
+        }
+        let (requirement, optional) = match policy::route(&policy.routes, head.method(), path) {
+            RouteMatch::Unnamed => (None, false),
+            RouteMatch::Route(route) => (Some(&route.requirement), route.optional),
+            RouteMatch::MethodNotNamed => return Err(Kind::Route),
+        };
+        trail.find_client(guard);
+        if guard.needs_client && trail.client.address.is_none() {
+            return Err(trail.no_peer());
+        }
+        if !policy.network.admits(&trail.client) {
+            return Err(Kind::Address);
+        }
+        if !policy.report_only.network.admits(&trail.client) {
+            trail.report(Kind::Address);
+        }
+        trail.note("networks", || "admitted".to_owned());
+        if guard.open {
+            // R15: nobody has a key, so nobody is asked for one; but nobody holds a scope either.
+            let needs_nothing =
+                requirement.is_none_or(Requirement::is_nothing) && trail.extra.is_none_or(Requirement::is_nothing);
+            trail.open_access = true;
+            return if needs_nothing { Ok(Self::Open(Allowed::without_keys())) } else { Err(Kind::Missing) };
+        }
+        Ok(Self::Shut(Shut { requirement, optional }))
+    }
+}
+
+impl<'g> Shut<'g> {
+    /// Nothing was presented: nobody, where that is allowed (R8.3), or a denial.
+    pub(crate) fn missing<H: Head + ?Sized>(self, trail: &Trail<'_, H>) -> Result<Allowed, Kind> {
+        let needs_nothing = trail.extra.is_none_or(Requirement::is_nothing);
+        if (self.optional || trail.extra_optional) && needs_nothing { Ok(Allowed::anonymous()) } else { Err(Kind::Missing) }
+    }
+
+    /// What the route demands of whoever comes.
+    pub(crate) fn requirement(&self) -> Option<&'g Requirement> {
+        self.requirement
+    }
+}

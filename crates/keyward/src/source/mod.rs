@@ -1,0 +1,138 @@
+//! Where a credential may stand, and finding it there (R5).
+//!
+//! In the order of evaluation, for each source in the policy's order:
+//!
+//! 1. A source limited to WebSocket upgrades or to paths is looked at only there.
+//! 2. Every value of its name is counted, before schemes are looked at: more than one is `duplicate`.
+//! 3. What the one value holds is a candidate, well shaped or malformed. No value, or another scheme: no candidate.
+
+mod cookie;
+mod header;
+mod query;
+mod subprotocol;
+
+pub(crate) use cookie::{each_cookie, without_cookie};
+pub(crate) use header::{is_token_byte, scheme_matches, trim_blanks};
+pub(crate) use query::without_parameters;
+
+use std::fmt;
+
+use http::HeaderName;
+use smallvec::SmallVec;
+
+use crate::credential::Credential;
+use crate::head::{Head, Wanted};
+use crate::path::{PathPattern, RulePath};
+
+/// One place where a credential may stand, as the policy writes it.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) place: Place,
+    pub(crate) only_websocket: bool,
+    /// Empty: everywhere.
+    pub(crate) paths: Vec<PathPattern>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Header { name: HeaderName, scheme: Option<Box<str>>, is_bearer: bool },
+    Cookie { name: Box<str> },
+    Query { name: Box<str> },
+    Subprotocol { prefix: Box<str> },
+}
+
+/// What kind of place a credential came from, as `explain` and audit events name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SourceKind {
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// Another header.
+    Header,
+    /// A cookie.
+    Cookie,
+    /// A query parameter.
+    Query,
+    /// A WebSocket subprotocol.
+    Subprotocol,
+}
+
+impl SourceKind {
+    /// The name in audit events and `explain --json`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Header => "header",
+            Self::Cookie => "cookie",
+            Self::Query => "query",
+            Self::Subprotocol => "subprotocol",
+        }
+    }
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Source {
+    pub(crate) fn kind(&self) -> SourceKind {
+        match &self.place {
+            Place::Header { is_bearer: true, .. } => SourceKind::Bearer,
+            Place::Header { .. } => SourceKind::Header,
+            Place::Cookie { .. } => SourceKind::Cookie,
+            Place::Query { .. } => SourceKind::Query,
+            Place::Subprotocol { .. } => SourceKind::Subprotocol,
+        }
+    }
+
+    /// The header, cookie, parameter or subprotocol that is looked for.
+    pub(crate) fn name(&self) -> &str {
+        match &self.place {
+            Place::Header { name, .. } => name.as_str(),
+            Place::Cookie { name } | Place::Query { name } => name,
+            Place::Subprotocol { prefix } => prefix,
+        }
+    }
+
+    /// Whether the source is looked at for this request (R5.5).
+    pub(crate) fn applies(&self, path: &RulePath<'_>, is_websocket: bool) -> bool {
+        (!self.only_websocket || is_websocket)
+            && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.matches(path)))
+    }
+
+    /// Looks into the source. `header` is where it finds its header; a query source has none.
+    pub(crate) fn look<'r, H: Head + ?Sized>(&self, head: &'r H, header: Option<Wanted<'_>>) -> Found<'r> {
+        let mut values: SmallVec<[&'r [u8]; 2]> = SmallVec::new();
+        if let Some(wanted) = header {
+            head.header(wanted, &mut |value| values.push(value));
+        }
+        match &self.place {
+            Place::Header { scheme, .. } => header::look(&values, scheme.as_deref()),
+            Place::Cookie { name } => cookie::look(&values, name),
+            Place::Query { name } => query::look(head.query(), name),
+            Place::Subprotocol { prefix } => subprotocol::look(&values, prefix),
+        }
+    }
+}
+
+/// What one source held.
+#[derive(Debug)]
+pub(crate) enum Found<'r> {
+    Nothing,
+    One(Credential<'r>),
+    Duplicate,
+    /// A subprotocol credential without a real subprotocol beside it (R12.2).
+    Alone,
+}
+
+impl<'r> Found<'r> {
+    /// One value is looked at; two are refused, even if they are equal (R5.1).
+    fn of<T>(mut values: impl Iterator<Item = T>, read: impl FnOnce(T) -> Option<Credential<'r>>) -> Self {
+        match (values.next(), values.next()) {
+            (None, _) => Self::Nothing,
+            (Some(value), None) => read(value).map_or(Self::Nothing, Self::One),
+            (Some(_), Some(_)) => Self::Duplicate,
+        }
+    }
+}
