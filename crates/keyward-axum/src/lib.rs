@@ -1,1 +1,57 @@
-//! Keyward for axum.
+//! Keyward for axum: a layer, extractors, and scopes for each route.
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use keyward::{Guard, Keys, MemoryStore, NewKey, Policy, scopes};
+//! use keyward_axum::Authenticated;
+//! use std::net::SocketAddr;
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let store = MemoryStore::new();
+//!     let made = Keys::new(store.clone()).create(NewKey::named("me").scope("reports:read")?).await?;
+//!     println!("curl -H 'X-API-Key: {}' http://127.0.0.1:3000/reports", made.secret().expose());
+//!
+//!     let guard = Guard::builder(Policy::builder().failures("60/minute").build()?).store(store).build()?;
+//!     let app = Router::new()
+//!         .route("/reports", get(reports))
+//!         // One route asks for more than the policy does.
+//!         .route_layer(keyward_axum::guard(guard.requiring(scopes!["reports:read"])))
+//!         .route("/front", get(front))
+//!         // Last, so outermost: everything above is guarded.
+//!         .layer(keyward_axum::guard(guard));
+//!
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     // With the peers' addresses: the failure budget needs them.
+//!     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+//!     Ok(())
+//! }
+//!
+//! async fn reports(who: Authenticated) -> String {
+//!     format!("hello, {}", who.name())
+//! }
+//!
+//! async fn front(who: Option<Authenticated>) -> &'static str {
+//!     if who.is_some() { "welcome back" } else { "welcome" }
+//! }
+//! ```
+//!
+//! # Where the layer goes
+//!
+//! Outermost: the last `.layer` of the outermost `Router`. Layers around it (a trace layer, say) see requests before it does,
+//! credentials in the URL included. Inside `Router::nest` it still judges the path that the client sent. A guard inside
+//! another's reach does not decide again: it only asks whether the principal meets what it requires in addition.
+
+mod authenticated;
+mod framework;
+
+pub use authenticated::{Authenticated, Unauthenticated};
+pub use framework::Axum;
+
+use keyward::Guard;
+use keyward_tower::GuardLayer;
+
+/// Guards routes. Put it outermost.
+pub fn guard(guard: Guard) -> GuardLayer<Axum> {
+    GuardLayer::new(guard)
+}

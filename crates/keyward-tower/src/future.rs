@@ -1,0 +1,97 @@
+//! The answer on its way: denied, on its way through the inner service, or still to be decided.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use keyward::{AnswerHeaders, Decision, Denial, Guard};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::service::enforce;
+use crate::{Body, Framework};
+
+type Deciding = Pin<Box<dyn Future<Output = Decision> + Send>>;
+
+pin_project! {
+    /// The future of a [`GuardService`](crate::GuardService). Only a decision that has to wait is boxed.
+    pub struct ResponseFuture<S: Service<Request<B>>, F, B> {
+        #[pin]
+        state: State<S, S::Future, B>,
+        framework: std::marker::PhantomData<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, Fut, B> {
+        Denied { denial: Option<Denial> },
+        Inner { #[pin] answer: Fut, headers: Option<AnswerHeaders> },
+        Waiting { deciding: Deciding, waiting: Option<(Request<B>, S, Guard)> },
+    }
+}
+
+impl<S: Service<Request<B>>, F, B> ResponseFuture<S, F, B> {
+    fn new(state: State<S, S::Future, B>) -> Self {
+        Self { state, framework: std::marker::PhantomData }
+    }
+
+    pub(crate) fn denied(denial: Denial) -> Self {
+        Self::new(State::Denied { denial: Some(denial) })
+    }
+
+    pub(crate) fn inner(answer: S::Future, headers: Option<AnswerHeaders>) -> Self {
+        Self::new(State::Inner { answer, headers })
+    }
+
+    pub(crate) fn waiting(deciding: Deciding, request: Request<B>, service: S, guard: Guard) -> Self {
+        Self::new(State::Waiting { deciding, waiting: Some((request, service, guard)) })
+    }
+}
+
+impl<S, F, B, R> Future for ResponseFuture<S, F, B>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    F: Framework,
+{
+    type Output = Result<Response<Body<R>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.state.as_mut().project() {
+                StateProjection::Denied { denial } => {
+                    return match denial.take() {
+                        Some(denial) => Poll::Ready(Ok(denial.into_response().map(Body::denial))),
+                        // Polled after its end, which the contract of futures forbids: it never ends a second time.
+                        None => Poll::Pending,
+                    };
+                }
+                StateProjection::Inner { answer, headers } => {
+                    let mut answer = ready!(answer.poll(context))?;
+                    if let Some(headers) = headers.take() {
+                        headers.apply(answer.headers_mut());
+                    }
+                    return Poll::Ready(Ok(answer.map(Body::inner)));
+                }
+                StateProjection::Waiting { deciding, waiting } => {
+                    let decision = ready!(deciding.as_mut().poll(context));
+                    let Some((request, mut service, guard)) = waiting.take() else { return Poll::Pending };
+                    let next = match enforce::<B, F>(&guard, decision, request) {
+                        Ok((request, pass)) => State::Inner { answer: service.call(request), headers: Some(pass.headers()) },
+                        Err(denial) => State::Denied { denial: Some(denial) },
+                    };
+                    this.state.set(next);
+                }
+            }
+        }
+    }
+}
+
+impl<S: Service<Request<B>>, F, B> fmt::Debug for ResponseFuture<S, F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,147 @@
+//! The layer and its service: lend the head, enforce the decision.
+
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::task::{Context, Poll};
+
+use http::{Request, Response, Uri};
+use keyward::{Decision, Denial, Guard, Head, Pass, Wanted};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::future::ResponseFuture;
+use crate::{Body, Framework, Plain};
+
+/// Guards a service over plain `http` types.
+pub fn guard(guard: Guard) -> GuardLayer {
+    GuardLayer::new(guard)
+}
+
+/// Wraps services in a [`GuardService`]. Put it outermost.
+#[derive(Debug, Clone)]
+pub struct GuardLayer<F = Plain> {
+    guard: Guard,
+    framework: PhantomData<F>,
+}
+
+impl<F: Framework> GuardLayer<F> {
+    /// A layer for one framework.
+    pub fn new(guard: Guard) -> Self {
+        Self { guard, framework: PhantomData }
+    }
+}
+
+impl<S, F: Framework> Layer<S> for GuardLayer<F> {
+    type Service = GuardService<S, F>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        GuardService { inner, guard: self.guard.clone(), framework: PhantomData }
+    }
+}
+
+/// Asks the guard about every request before the inner service sees it.
+#[derive(Debug, Clone)]
+pub struct GuardService<S, F = Plain> {
+    inner: S,
+    guard: Guard,
+    framework: PhantomData<F>,
+}
+
+impl<S, F, B, R> Service<Request<B>> for GuardService<S, F>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    F: Framework,
+{
+    type Response = Response<Body<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, F, B>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if let Some(decided) = request.extensions().get::<Pass>().and_then(|pass| self.guard.within(pass)) {
+            return match decided {
+                // The guard around this one dresses the answer.
+                Ok(()) => ResponseFuture::inner(self.inner.call(request), None),
+                Err(denial) => ResponseFuture::denied(denial),
+            };
+        }
+        match self.guard.try_decide(&Lent::<B, F>::of(&request)) {
+            Some(decision) => match enforce::<B, F>(&self.guard, decision, request) {
+                Ok((request, pass)) => ResponseFuture::inner(self.inner.call(request), Some(pass.headers())),
+                Err(denial) => ResponseFuture::denied(denial),
+            },
+            None => {
+                let decision = Box::pin(self.guard.decide_owned(&Lent::<B, F>::of(&request)));
+                // The service that was polled ready is the one to be called; its clone has to be polled anew.
+                let next = self.inner.clone();
+                let ready = std::mem::replace(&mut self.inner, next);
+                ResponseFuture::waiting(decision, request, ready, self.guard.clone())
+            }
+        }
+    }
+}
+
+/// What the inner service gets to see of an allowed request.
+pub(crate) fn enforce<B, F: Framework>(
+    guard: &Guard,
+    decision: Decision,
+    mut request: Request<B>,
+) -> Result<(Request<B>, Pass), Denial> {
+    let pass = match decision {
+        Decision::Denied(denial) => return Err(denial),
+        Decision::Allowed(pass) => pass,
+    };
+    let strip = guard.strip();
+    if strip.touches_queries() {
+        if let Some(uri) = strip.uri(request.uri()) {
+            *request.uri_mut() = uri;
+        }
+        F::strip(request.extensions_mut(), strip);
+    }
+    strip.headers(request.headers_mut());
+    request.extensions_mut().insert(pass.clone());
+    Ok((request, pass))
+}
+
+/// A request, lent.
+struct Lent<'r, B, F> {
+    request: &'r Request<B>,
+    uri: &'r Uri,
+    framework: PhantomData<F>,
+}
+
+impl<'r, B, F: Framework> Lent<'r, B, F> {
+    fn of(request: &'r Request<B>) -> Self {
+        let uri = F::original_uri(request.extensions()).unwrap_or_else(|| request.uri());
+        Self { request, uri, framework: PhantomData }
+    }
+}
+
+impl<B, F: Framework> Head for Lent<'_, B, F> {
+    fn method(&self) -> &str {
+        self.request.method().as_str()
+    }
+
+    fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.uri.query()
+    }
+
+    fn header<'a>(&'a self, which: Wanted<'_>, each: &mut dyn FnMut(&'a [u8])) {
+        self.request.header(which, each);
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        F::peer(self.request.extensions())
+    }
+
+    fn connection_identity(&self) -> Option<&str> {
+        self.request.connection_identity()
+    }
+}
