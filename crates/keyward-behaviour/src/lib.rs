@@ -4,9 +4,14 @@
 //! an independent model of the rules in [`model`], stepped beside the adapter with the requests of [`generate`]; and
 //! the audit events that the same requests leave behind.
 
+pub mod adapters;
 pub mod cases;
 pub mod compare;
+pub mod conformance;
 pub mod demands;
 pub mod generate;
+pub mod harness;
 pub mod model;
+pub mod service;
+pub mod suite;
 pub mod wire;

@@ -60,11 +60,11 @@ pub fn find(policy: &ModelPolicy, request: &ModelRequest, target: &Target, path:
 }
 
 /// The query as the handler sees it: every parameter that a source reads is gone, every other byte is as it was.
-pub fn query_without_credentials(policy: &ModelPolicy, target: &Target) -> Option<String> {
+pub fn query_without_credentials(sources: &[Source], target: &Target) -> Option<String> {
     let query = target.query.as_deref()?;
     let read_by_a_source = |parameter: &&str| {
         let name = decoded_parameter_name(parameter);
-        policy.sources().iter().any(|source| matches!(&source.place, Place::Query(read) if read.as_bytes() == name))
+        sources.iter().any(|source| matches!(&source.place, Place::Query(read) if read.as_bytes() == name))
     };
     if !query.split('&').any(|parameter| read_by_a_source(&parameter)) {
         return Some(query.to_owned());
@@ -73,15 +73,15 @@ pub fn query_without_credentials(policy: &ModelPolicy, target: &Target) -> Optio
     (!kept.is_empty()).then(|| kept.join("&"))
 }
 
-/// Whether any header, cookie or subprotocol that a source of the policy reads is there, whatever limits the source.
-pub fn holds_header_credential(policy: &ModelPolicy, request: &ModelRequest) -> bool {
+/// Whether any header, cookie or subprotocol that one of the sources reads is there, whatever limits the source.
+pub fn holds_header_credential(sources: &[Source], request: &ModelRequest) -> bool {
     let nowhere = Target { path: "/".to_owned(), query: None };
-    policy.sources().iter().any(|source| values(source, request, &nowhere).iter().any(|value| read(source, value).is_some()))
+    sources.iter().any(|source| values(source, request, &nowhere).iter().any(|value| read(source, value).is_some()))
 }
 
-/// Whether the query holds a parameter that a source of the policy reads, whatever limits the source.
-pub fn holds_query_credential(policy: &ModelPolicy, target: &Target) -> bool {
-    query_without_credentials(policy, target) != target.query
+/// Whether the query holds a parameter that one of the sources reads, whatever limits the source.
+pub fn holds_query_credential(sources: &[Source], target: &Target) -> bool {
+    query_without_credentials(sources, target) != target.query
 }
 
 /// R5.5: whether a source counts for this request.
@@ -352,8 +352,9 @@ mod tests {
     #[test]
     fn only_the_parameter_goes() {
         let policy = ModelPolicy::from_toml(ALL).unwrap();
-        let seen =
-            |query: &str| query_without_credentials(&policy, &Target { path: "/".to_owned(), query: Some(query.to_owned()) });
+        let seen = |query: &str| {
+            query_without_credentials(&policy.sources(), &Target { path: "/".to_owned(), query: Some(query.to_owned()) })
+        };
         assert_eq!(seen("a=1&api_key=x&b=%7e+").as_deref(), Some("a=1&b=%7e+"));
         assert_eq!(seen("api_key=x&b").as_deref(), Some("b"));
         assert_eq!(seen("a&api_key").as_deref(), Some("a"));

@@ -246,7 +246,8 @@ impl Model {
     /// R10.2, R10.3: the answer of whatever reaches the handler.
     fn pass(&self, request: &ModelRequest, pass: &Pass, trail: &Trail) -> ModelAnswer {
         let target = trail.target.as_ref().expect("nothing passes without a target");
-        let by_query = candidates::holds_query_credential(&self.policy, target);
+        let sources = self.policy.sources();
+        let by_query = candidates::holds_query_credential(&sources, target);
         let (principal, standings, guarded) = match pass {
             Pass::Unguarded => (None, Vec::new(), false),
             Pass::Guarded(principal, standings) => (principal.clone(), standings.clone(), true),
@@ -261,11 +262,11 @@ impl Model {
                 (false, false) => None,
             },
             rate_limits: if self.policy.sends(RateLimitHeaders::Draft) { standings } else { Vec::new() },
-            query: candidates::query_without_credentials(&self.policy, target),
+            query: candidates::query_without_credentials(&sources, target),
             saw_credential: match (stripped, guarded) {
                 (true, true) => Some(false),
                 (true, false) => None,
-                (false, _) => Some(candidates::holds_header_credential(&self.policy, request)),
+                (false, _) => Some(candidates::holds_header_credential(&sources, request)),
             },
             ..ModelAnswer::default()
         }

@@ -1,0 +1,4 @@
+//! One harness an adapter.
+
+pub mod axum;
+pub mod hyper;

@@ -1,0 +1,143 @@
+//! A service under test: a guard made from a policy file, keys and an environment, and its audit events.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt::Display,
+    io,
+    net::{Ipv4Addr, TcpListener},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use keyward::{
+    Guard, Keys, MemoryStore, Policy,
+    audit::{LineFormat, Lines},
+    clock::{ManualClock, Timestamp},
+    import,
+};
+use serde_json::Value;
+
+use crate::{
+    cases::START,
+    conformance::Conformance,
+    harness::{Harness, Running},
+    model::{request::ModelRequest, time::Moment},
+    wire::{self, Received},
+};
+
+/// A service that an adapter runs, with its clock in our hands.
+#[derive(Debug)]
+pub struct Service {
+    running: Running,
+    clock: ManualClock,
+    now: Moment,
+    events: Events,
+}
+
+impl Service {
+    /// Starts a service at [`START`].
+    ///
+    /// # Errors
+    /// What the policy, the keys or the adapter complain about.
+    pub async fn start(
+        harness: &dyn Harness,
+        policy: &str,
+        keys: &str,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Service, String> {
+        let clock = ManualClock::at(timestamp(START));
+        let events = Events::default();
+        let environment = environment.clone();
+        let guard = Guard::builder(Policy::from_toml("policy.toml", policy).map_err(told)?)
+            .store(store("keys.jsonl", keys).await?)
+            .clock(clock.clone())
+            .audit(Lines::new(events.clone(), LineFormat::Json))
+            .environment(move |name| environment.get(name).map(OsString::from))
+            .build()
+            .map_err(told)?;
+        let conformance = Conformance::new(guard, policy).map_err(told)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(told)?;
+        listener.set_nonblocking(true).map_err(told)?;
+        let running = harness.start(conformance, listener).map_err(told)?;
+        Ok(Service { running, clock, now: START, events })
+    }
+
+    /// Sends a request at a moment, which is not before the last one; gives the answer and the events that it left.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn ask(&mut self, request: &ModelRequest, now: Moment) -> Result<(Received, Vec<Value>), String> {
+        let wait = u64::try_from(now - self.now).expect("the suite's clock goes forward");
+        self.clock.advance(std::time::Duration::from_nanos(wait));
+        self.now = now;
+        let received = wire::send(self.running.address(), request).await.map_err(told)?;
+        Ok((received, self.events.take()?))
+    }
+}
+
+/// Reads keys, one JSON object a line, into a store.
+///
+/// # Errors
+/// What is wrong, with the file and the line.
+pub async fn store(file: &str, keys: &str) -> Result<MemoryStore, String> {
+    let store = MemoryStore::new();
+    let importing = Keys::new(store.clone());
+    for (number, row) in import::from_json_lines(keys).enumerate() {
+        let imported = row.map_err(|bad| format!("{file}:{}: {}", bad.line, bad.problem))?;
+        let problem = importing.import(imported).await.err();
+        if let Some(problem) = problem {
+            let line = line_of_row(keys, number);
+            return Err(format!("{file}:{line}: {problem}"));
+        }
+    }
+    Ok(store)
+}
+
+/// The line, from 1, on which a row stands; blank lines are no rows.
+fn line_of_row(keys: &str, row: usize) -> usize {
+    keys.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).nth(row).map_or(0, |(index, _)| index + 1)
+}
+
+/// What the guard's audit wrote, line by line.
+#[derive(Clone, Debug, Default)]
+struct Events(Arc<Mutex<Vec<u8>>>);
+
+impl Events {
+    /// The events since the last time.
+    fn take(&self) -> Result<Vec<Value>, String> {
+        let written = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let text = String::from_utf8(written).map_err(told)?;
+        text.lines().map(|line| serde_json::from_str(line).map_err(|error| format!("audit line {line:?}: {error}"))).collect()
+    }
+}
+
+impl io::Write for Events {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn timestamp(moment: Moment) -> Timestamp {
+    Timestamp::from_unix_nanoseconds(i64::try_from(moment).expect("the suite's moments lie near its start"))
+}
+
+fn told(problem: impl Display) -> String {
+    problem.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bad_key_is_told_with_its_line() {
+        let problem = store("keys.jsonl", "{\"key\":\"a\"}\n\n{\"key\":\"a\"}\n").await.unwrap_err();
+        assert!(problem.starts_with("keys.jsonl:3: "), "{problem}");
+        let problem = store("keys.jsonl", "\n{\"key\":7}").await.unwrap_err();
+        assert!(problem.starts_with("keys.jsonl:2: "), "{problem}");
+    }
+}

@@ -1,0 +1,127 @@
+//! The suite itself: what is asked of every adapter.
+
+use std::collections::BTreeMap;
+
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use serde_json::Value;
+
+use crate::{
+    cases::{Case, Expected, HeaderExpectation, START},
+    compare::{Differences, differences},
+    demands::demands_of,
+    generate::{World, worlds},
+    harness::Harness,
+    model::{Model, key::ModelKey, policy::ModelPolicy, request::ModelRequest},
+    service::Service,
+    wire::Received,
+};
+
+/// Runs one named case: each step must be what the case expects, and what the model says.
+///
+/// # Errors
+/// Every difference of the first step that has one.
+pub async fn run_case(harness: &dyn Harness, case: &Case) -> Result<(), String> {
+    let environment: BTreeMap<String, String> =
+        case.environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let policy = ModelPolicy::from_toml(case.policy).map_err(|error| error.to_string())?;
+    let keys = case.keys.iter().map(|line| ModelKey::from_json_line(line)).collect::<Result<_, _>>()?;
+    let mut model = Model::new(policy, keys, environment.clone());
+    let mut service = Service::start(harness, case.policy, &case.keys.join("\n"), &environment).await?;
+    let mut before = None;
+    for (number, step) in case.steps.iter().enumerate() {
+        let (received, events) = service.ask(&step.request, step.now).await?;
+        let mut found = unexpected(&step.expected, &received, &events, before.as_ref());
+        let answer = model.decide_demanding(&step.request, &demands_of(&step.request), step.now);
+        if step.expected.modelled {
+            found.extend(differences(model.policy(), &step.request, &answer, &received, &events));
+        }
+        if !found.is_empty() {
+            return Err(report(number, &step.request, &received, &events, &found));
+        }
+        before = Some(received);
+    }
+    Ok(())
+}
+
+/// Steps generated worlds through an adapter and the model, and shrinks the first in which they differ.
+///
+/// # Errors
+/// The smallest world found in which they differ, with every difference.
+pub fn run_worlds(harness: &dyn Harness, cases: u32, runtime: &tokio::runtime::Runtime) -> Result<(), String> {
+    // What was found once is kept in the repository as a named case, where people can read it.
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    TestRunner::new(config)
+        .run(&worlds(), |world| runtime.block_on(run_world(harness, &world)).map_err(TestCaseError::fail))
+        .map_err(|failure| failure.to_string())
+}
+
+/// Steps one world through an adapter and the model.
+///
+/// # Errors
+/// Every difference of the first step that has one.
+pub async fn run_world(harness: &dyn Harness, world: &World) -> Result<(), String> {
+    let keys: Vec<String> = world.keys.iter().map(ModelKey::to_json_line).collect();
+    let mut service = Service::start(harness, &world.policy.to_toml(), &keys.join("\n"), &world.environment).await?;
+    let mut model = Model::new(world.policy.clone(), world.keys.clone(), world.environment.clone());
+    let mut now = START;
+    for (number, step) in world.steps.iter().enumerate() {
+        now += step.wait;
+        let (received, events) = service.ask(&step.request, now).await?;
+        let answer = model.decide_demanding(&step.request, &demands_of(&step.request), now);
+        let found = differences(&world.policy, &step.request, &answer, &received, &events);
+        if !found.is_empty() {
+            return Err(report(number, &step.request, &received, &events, &found));
+        }
+    }
+    Ok(())
+}
+
+/// Everything in which an answer differs from what a case expects.
+fn unexpected(expected: &Expected, received: &Received, events: &[Value], before: Option<&Received>) -> Vec<String> {
+    let mut found = Differences::default();
+    if !expected.statuses.contains(&received.status) {
+        found.note(format!("status: expected one of {:?}, got {}", expected.statuses, received.status));
+    }
+    if let Some(events_expected) = expected.events {
+        found.expect("number of audit events", events_expected, events.len());
+    }
+    if let Some(kind) = expected.kind {
+        found.expect("event's reason", Some(kind), events.first().and_then(|event| event["reason"].as_str()));
+    }
+    for (name, expectation) in &expected.headers {
+        let values = received.values(name);
+        match expectation {
+            HeaderExpectation::Is(value) => found.expect(name, vec![value.as_str()], values),
+            HeaderExpectation::Absent => found.expect(name, vec![], values),
+            HeaderExpectation::IsNot(other) => {
+                if values.len() != 1 || values[0] == other {
+                    found.note(format!("{name}: expected one value that is not {other:?}, got {values:?}"));
+                }
+            }
+        }
+    }
+    let body = received.json();
+    for (pointer, value) in &expected.body {
+        let got = body.as_ref().and_then(|body| body.pointer(pointer));
+        found.expect(&format!("body at {pointer:?}"), Some(value), got);
+    }
+    if expected.same_as_before {
+        found.expect(
+            "answer without its date",
+            before.cloned().map(Received::without_date),
+            Some(received.clone().without_date()),
+        );
+    }
+    found.found()
+}
+
+fn report(number: usize, request: &ModelRequest, received: &Received, events: &[Value], found: &[String]) -> String {
+    let headers: String = received.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    format!(
+        "step {}: {}\n--- sent\n{request:?}\n--- received\n{}\n{headers}\n{}\n--- events\n{events:?}",
+        number + 1,
+        found.join("\n  and "),
+        received.status,
+        String::from_utf8_lossy(&received.body),
+    )
+}

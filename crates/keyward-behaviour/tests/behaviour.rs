@@ -1,0 +1,38 @@
+//! Every named case and a few thousand generated worlds, on every adapter.
+
+use std::{process::ExitCode, sync::Arc};
+
+use keyward_behaviour::{cases, harness, suite};
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::Runtime;
+
+/// Worlds are generated in parts, so that they run beside each other.
+const PARTS: u32 = 4;
+
+/// Worlds in each part.
+const WORLDS_IN_PART: u32 = 300;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let runtime = Arc::new(Runtime::new().expect("a runtime starts"));
+    let cases = cases::all();
+    let mut trials = Vec::new();
+    for harness in harness::all() {
+        if !arguments.list {
+            eprintln!("{}: {} named cases, {} property cases", harness.name(), cases.len(), PARTS * WORLDS_IN_PART);
+        }
+        for case in cases.clone() {
+            let runtime = Arc::clone(&runtime);
+            trials.push(Trial::test(format!("{} {}", harness.name(), case.name), move || {
+                runtime.block_on(suite::run_case(harness, &case)).map_err(Failed::from)
+            }));
+        }
+        for part in 1..=PARTS {
+            let runtime = Arc::clone(&runtime);
+            trials.push(Trial::test(format!("{} agrees with the model, part {part}", harness.name()), move || {
+                suite::run_worlds(harness, WORLDS_IN_PART, &runtime).map_err(Failed::from)
+            }));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
