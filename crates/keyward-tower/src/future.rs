@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
-use keyward::{AnswerHeaders, Decision, Denial, Guard};
+use keyward::{Answer, AnswerHeaders, Decision, Denial, Guard, Later};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -29,6 +29,7 @@ pin_project! {
     enum State<S, Fut, B> {
         Denied { denial: Option<Denial> },
         Inner { #[pin] answer: Fut, headers: Option<AnswerHeaders> },
+        Recording { later: Later<Denial> },
         Waiting { deciding: Deciding, waiting: Option<(Request<B>, S, Guard)> },
     }
 }
@@ -40,6 +41,14 @@ impl<S: Service<Request<B>>, F, B> ResponseFuture<S, F, B> {
 
     pub(crate) fn denied(denial: Denial) -> Self {
         Self::new(State::Denied { denial: Some(denial) })
+    }
+
+    /// A denial whose event may still have to be recorded.
+    pub(crate) fn denied_soon(denial: Answer<Denial>) -> Self {
+        match denial {
+            Answer::Ready(denial) => Self::new(State::Denied { denial: denial.ok() }),
+            Answer::Pending(later) => Self::new(State::Recording { later }),
+        }
     }
 
     pub(crate) fn inner(answer: S::Future, headers: Option<AnswerHeaders>) -> Self {
@@ -75,6 +84,10 @@ where
                         headers.apply(answer.headers_mut());
                     }
                     return Poll::Ready(Ok(answer.map(Body::inner)));
+                }
+                StateProjection::Recording { later } => {
+                    let denial = ready!(later.as_mut().poll(context)).ok();
+                    this.state.set(State::Denied { denial });
                 }
                 StateProjection::Waiting { deciding, waiting } => {
                     let decision = ready!(deciding.as_mut().poll(context));

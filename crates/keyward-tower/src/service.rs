@@ -61,20 +61,21 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if let Some(decided) = request.extensions().get::<Pass>().and_then(|pass| self.guard.within(pass)) {
+        let lent = Lent::<B, F>::of(&request);
+        if let Some(decided) = request.extensions().get::<Pass>().and_then(|pass| self.guard.within(pass, &lent)) {
             return match decided {
                 // The guard around this one dresses the answer.
                 Ok(()) => ResponseFuture::inner(self.inner.call(request), None),
-                Err(denial) => ResponseFuture::denied(denial),
+                Err(denial) => ResponseFuture::denied_soon(denial),
             };
         }
-        match self.guard.try_decide(&Lent::<B, F>::of(&request)) {
+        match self.guard.try_decide(&lent) {
             Some(decision) => match enforce::<B, F>(&self.guard, decision, request) {
                 Ok((request, pass)) => ResponseFuture::inner(self.inner.call(request), Some(pass.headers())),
                 Err(denial) => ResponseFuture::denied(denial),
             },
             None => {
-                let decision = Box::pin(self.guard.decide_owned(&Lent::<B, F>::of(&request)));
+                let decision = Box::pin(self.guard.decide_owned(&lent));
                 // The service that was polled ready is the one to be called; its clone has to be polled anew.
                 let next = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, next);

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use http::HeaderName;
 
+use crate::answer::{Answer, Fault};
 use crate::audit::{AuditEvent, AuditSink, TracingSink};
 use crate::authenticator::Authenticator;
 use crate::clock::{Clock, SystemClock};
@@ -159,22 +160,43 @@ impl Guard {
         Self { optional: true, ..self.clone() }
     }
 
-    /// Asks for more where a guard around this one has decided already: no second decision, no second event for an allowed
-    /// request, no second charge. `None`: that pass is another guard's, and this one has to decide itself.
-    pub fn within(&self, pass: &Pass) -> Option<Result<(), respond::Denial>> {
+    /// Asks for more where a guard around this one has decided already: no second decision, no second charge, and a second event
+    /// only if this one denies. `None`: that pass is another guard's, and this one has to decide itself. An `Err` holds the
+    /// denial, at once or as soon as its event is recorded.
+    pub fn within(&self, pass: &Pass, head: &dyn Head) -> Option<Result<(), Answer<respond::Denial>>> {
         if !Arc::ptr_eq(&self.parts, &pass.guard) {
             return None;
         }
-        let requirement = match self.extra.as_deref() {
-            None if self.optional || pass.principal().is_some() => return Some(Ok(())),
-            None => &Requirement::default(),
-            Some(requirement) => requirement,
+        let nothing = Requirement::default();
+        let requirement = self.extra.as_deref().unwrap_or(&nothing);
+        let kind = match pass.allowed.lacks(requirement) {
+            None => return Some(Ok(())),
+            Some(kind) => kind,
         };
-        match pass.allowed.lacks(requirement) {
-            None => Some(Ok(())),
-            Some(Kind::Missing) if self.optional && requirement.is_nothing() => Some(Ok(())),
-            Some(kind) => Some(Err(respond::denied_within(pass, kind, requirement))),
-        }
+        let mut trail = Trail::begin(&self.parts, head, Some(requirement), false, None);
+        trail.request_id = pass.request_id.clone();
+        trail.client.address = pass.client;
+        trail.presented = Some(pass.principal().is_some());
+        trail.source = pass.principal().and_then(crate::Principal::source);
+        trail.denied = pass.principal().cloned();
+        trail.unmet = Some(requirement);
+        let told = self.parts.sink.record(&AuditEvent::of(&self.parts, &trail, &Err(kind)));
+        let denial = respond::denied(&self.parts, &trail, kind);
+        let log = |told: Result<(), Fault>| {
+            if let Err(fault) = told {
+                tracing::error!(target: "keyward", %fault, "an audit event was not recorded");
+            }
+        };
+        Some(Err(match told {
+            Answer::Ready(told) => {
+                log(told);
+                Answer::ready(denial)
+            }
+            Answer::Pending(later) => Answer::Pending(Box::pin(async move {
+                log(later.await);
+                Ok(denial)
+            })),
+        }))
     }
 
     /// The headers that [`Head::header`] is asked for, in the order of [`Wanted::index`](crate::Wanted::index).
@@ -362,7 +384,7 @@ impl GuardBuilder {
                 "set it, add a store, or say `access.insecure_allow_without_keys = true` for development",
             ));
         }
-        let random_failed = |fault: crate::answer::Fault| ConfigError::one("", fault.to_string(), "");
+        let random_failed = |fault: Fault| ConfigError::one("", fault.to_string(), "");
         let own = authenticators.iter().filter_map(|authenticator| match &authenticator.asked {
             Asked::Own(own) => Some(&**own),
             Asked::Store(_) => None,

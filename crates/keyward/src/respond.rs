@@ -162,18 +162,6 @@ pub(crate) fn denied<H: Head + ?Sized>(guard: &Parts, trail: &Trail<'_, H>, kind
     render(&Refused { guard, kind, request_id: &trail.request_id, retry_after: trail.retry_after, standings, unmet: trail.unmet })
 }
 
-pub(crate) fn denied_within(pass: &Pass, kind: Kind, requirement: &Requirement) -> Denial {
-    tracing::warn!(target: "keyward::audit", outcome = "deny", reason = kind.as_str(), request_id = pass.request_id.as_str(), key_id = pass.principal().map(|principal| principal.id()), "api_key_rejected");
-    render(&Refused {
-        guard: &pass.guard,
-        kind,
-        request_id: &pass.request_id,
-        retry_after: None,
-        standings: &[],
-        unmet: Some(requirement),
-    })
-}
-
 pub(crate) fn demand(pass: &Pass) -> Denial {
     render(&Refused {
         guard: &pass.guard,

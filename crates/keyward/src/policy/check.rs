@@ -141,6 +141,7 @@ impl Checker {
                 None | Some("off") => None,
                 Some(written) => self.quota("limits.failures", written),
             },
+            failures_are_said: file.limits.failures.is_some(),
             limits: self.limits("limits", &file.limits),
             response: self.response(&file.response),
             websocket_origins: self.websocket(&file.websocket),

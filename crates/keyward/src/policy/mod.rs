@@ -12,6 +12,7 @@ pub use error::{ConfigError, ConfigFault};
 pub use file::{Route, Source};
 
 use std::fmt;
+use std::net::IpAddr;
 
 use http::HeaderName;
 
@@ -19,7 +20,7 @@ use crate::limit::Quota;
 use crate::network::{AddressList, ClientHeader, TrustedProxies};
 use crate::path::{PathPattern, RulePath};
 use crate::scope::Requirement;
-use crate::source;
+use crate::source::{self, SourceKind};
 
 /// A checked policy.
 ///
@@ -48,6 +49,8 @@ pub struct Policy {
     pub(crate) client_header: Option<ClientHeader>,
     pub(crate) limits: LimitRules,
     pub(crate) failures: Option<Quota>,
+    /// Whether the policy itself says what the failure budget is, be it "off".
+    pub(crate) failures_are_said: bool,
     pub(crate) routes: Vec<RouteRule>,
     pub(crate) response: ResponseRules,
     /// Origins beside the own one whose WebSocket handshakes may carry cookies (R13).
@@ -198,6 +201,33 @@ impl Policy {
     /// Starts from the default policy: Bearer, then `X-API-Key`, `reject-conflict`, problem+json.
     pub fn builder() -> PolicyBuilder {
         PolicyBuilder::default()
+    }
+
+    /// With this failure budget, unless the policy itself says what `limits.failures` is, be it `off`: for programs that face
+    /// everybody.
+    #[must_use]
+    pub fn with_default_failures(mut self, quota: Quota) -> Self {
+        if !self.failures_are_said {
+            self.failures = Some(quota);
+        }
+        self
+    }
+
+    /// Whether this peer's word about a request is taken (`network.trusted_proxies`).
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.contains(peer)
+    }
+
+    /// Where a key may stand, in order of priority: the kind of place, the name of its header, cookie, parameter or subprotocol,
+    /// and the scheme that a header's value begins with. For texts that tell people how to send a key.
+    pub fn sources(&self) -> impl Iterator<Item = (SourceKind, &str, Option<&str>)> {
+        self.sources.iter().map(|source| {
+            let scheme = match &source.place {
+                source::Place::Header { scheme, .. } => scheme.as_deref(),
+                _ => None,
+            };
+            (source.kind(), source.name(), scheme)
+        })
     }
 
     /// Whether audit events must be written before an allowed request goes on (`audit.mode = "required"`).

@@ -13,8 +13,10 @@ pub(crate) struct Allowed {
 
 #[derive(Clone)]
 enum How {
-    /// An open path or a preflight: no event, no charge.
-    Unguarded,
+    /// An open path: no event, no charge.
+    OpenPath,
+    /// The same for a preflight.
+    Preflight,
     /// An optional route without a credential.
     Anonymous,
     /// R15.
@@ -23,8 +25,12 @@ enum How {
 }
 
 impl Allowed {
-    pub(super) fn unguarded() -> Self {
-        Self { how: How::Unguarded }
+    pub(super) fn open_path() -> Self {
+        Self { how: How::OpenPath }
+    }
+
+    pub(super) fn preflight() -> Self {
+        Self { how: How::Preflight }
     }
 
     pub(super) fn anonymous() -> Self {
@@ -48,13 +54,14 @@ impl Allowed {
 
     /// Whether the guard stood aside, and the answer is none of its business.
     pub(crate) fn is_unguarded(&self) -> bool {
-        matches!(self.how, How::Unguarded)
+        matches!(self.how, How::OpenPath | How::Preflight)
     }
 
     /// The reason that audit events tell.
     pub(crate) fn reason(&self) -> &'static str {
         match self.how {
-            How::Unguarded => "unguarded",
+            How::OpenPath => "open-path",
+            How::Preflight => "preflight",
             How::Anonymous => "anonymous",
             How::WithoutKeys => "open-access",
             How::To(_) => "valid",
@@ -64,7 +71,9 @@ impl Allowed {
     /// What whoever was allowed lacks of a further requirement: a guard within another asks for more without deciding again.
     pub(crate) fn lacks(&self, requirement: &Requirement) -> Option<Kind> {
         match &self.how {
-            _ if requirement.is_nothing() && self.principal().is_some() => None,
+            _ if requirement.is_nothing() => None,
+            // A browser's preflight never carries a key, and what follows it is asked for one.
+            How::Preflight => None,
             How::To(principal) => unmet(principal, requirement),
             _ => Some(Kind::Missing),
         }

@@ -28,13 +28,15 @@ impl<'g> Gate<'g> {
         let (policy, head) = (&guard.policy, trail.head);
         let path = RulePath::read(head.method(), head.path(), head.query(), policy.has_path_rules);
         let path = trail.path.insert(path.map_err(|_| Kind::Path)?);
-        if policy.open_paths.iter().any(|open| open.matches_as_sent(path)) {
+        // What a guard of one route demands in addition is not taken back by the policy's calling its path open.
+        let demands_more = trail.extra.is_some_and(|extra| !extra.is_nothing());
+        if !demands_more && policy.open_paths.iter().any(|open| open.matches_as_sent(path)) {
             trail.told("open path");
-            return Ok(Self::Open(Allowed::unguarded()));
+            return Ok(Self::Open(Allowed::open_path()));
         }
         if policy.preflight_passes && guard.plan.is_preflight(head) {
             trail.told("preflight");
-            return Ok(Self::Open(Allowed::unguarded()));
+            return Ok(Self::Open(Allowed::preflight()));
         }
         let (requirement, optional) = match policy::route(&policy.routes, head.method(), path) {
             RouteMatch::Unnamed => (None, false),
