@@ -103,6 +103,8 @@ async fn connect(server: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStre
     }
     let stream = socket.connect(server).await?;
     stream.set_nodelay(true)?;
+    // Closed connections would each hold a port for a minute, and the suite opens more of them than there are ports.
+    stream.set_zero_linger()?;
     Ok(stream)
 }
 

@@ -9,17 +9,18 @@ use tokio::runtime::Runtime;
 /// Worlds are generated in parts, so that they run beside each other.
 const PARTS: u32 = 4;
 
-/// Worlds in each part.
+/// Worlds in each part, unless `PROPTEST_CASES` says otherwise.
 const WORLDS_IN_PART: u32 = 300;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().expect("a runtime starts"));
     let cases = cases::all();
+    let worlds_in_part = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(WORLDS_IN_PART);
     let mut trials = Vec::new();
     for harness in harness::all() {
         if !arguments.list {
-            eprintln!("{}: {} named cases, {} property cases", harness.name(), cases.len(), PARTS * WORLDS_IN_PART);
+            eprintln!("{}: {} named cases, {} property cases", harness.name(), cases.len(), PARTS * worlds_in_part);
         }
         for case in cases.clone() {
             let runtime = Arc::clone(&runtime);
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         for part in 1..=PARTS {
             let runtime = Arc::clone(&runtime);
             trials.push(Trial::test(format!("{} agrees with the model, part {part}", harness.name()), move || {
-                suite::run_worlds(harness, WORLDS_IN_PART, &runtime).map_err(Failed::from)
+                suite::run_worlds(harness, worlds_in_part, &runtime).map_err(Failed::from)
             }));
         }
     }

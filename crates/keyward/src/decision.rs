@@ -115,6 +115,8 @@ pub struct Pass {
     pub(crate) request_id: RequestId,
     pub(crate) client: Option<IpAddr>,
     pub(crate) standings: SmallVec<[QuotaStanding; 2]>,
+    /// Whether the URL holds a credential, whoever won.
+    pub(crate) secret_in_query: bool,
 }
 
 impl Pass {

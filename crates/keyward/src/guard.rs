@@ -251,6 +251,7 @@ impl Guard {
                 request_id: trail.request_id,
                 client: trail.client.address,
                 standings: trail.standings,
+                secret_in_query: trail.head.query().is_some_and(|query| self.strip().query_holds_any(query)),
             }),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use smallvec::SmallVec;
+use arrayvec::ArrayString;
 
 use crate::random::Random;
 
@@ -10,34 +10,56 @@ use crate::random::Random;
 ///
 /// Either the one value that the client sent, if it is 1 to 128 characters of `A-Za-z0-9._~:/+=@-`, or a new random UUID.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RequestId(SmallVec<[u8; 40]>);
+pub struct RequestId(Text);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Text {
+    /// Long enough for a UUID, so that the common ones take no memory of their own.
+    Short(ArrayString<40>),
+    Long(Box<str>),
+}
 
 impl RequestId {
     /// Takes `offered` if there is exactly one value and it is harmless.
     pub(crate) fn choose(offered: Option<&[u8]>, random: &dyn Random) -> Self {
-        match offered {
-            Some(value) if is_harmless(value) => Self(SmallVec::from_slice(value)),
-            _ => Self::new(random),
+        let harmless = offered.filter(|value| is_harmless(value)).and_then(|value| std::str::from_utf8(value).ok());
+        match harmless {
+            Some(value) => Self(ArrayString::from(value).map_or_else(|_| Text::Long(value.into()), Text::Short)),
+            None => Self::new(random),
         }
     }
 
     fn new(random: &dyn Random) -> Self {
         let uuid = uuid::Builder::from_random_bytes(random.identifier().to_ne_bytes()).into_uuid();
-        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        uuid.hyphenated().encode_lower(&mut text);
-        Self(SmallVec::from_slice(&text))
+        let mut bytes = [0; uuid::fmt::Hyphenated::LENGTH];
+        let text = uuid.hyphenated().encode_lower(&mut bytes);
+        Self(ArrayString::from(text).map_or_else(|_| Text::Long((&*text).into()), Text::Short))
     }
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        // Only harmless ASCII is ever stored, so this never falls back.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        match &self.0 {
+            Text::Short(text) => text,
+            Text::Long(text) => text,
+        }
     }
 }
 
 fn is_harmless(value: &[u8]) -> bool {
-    (1..=128).contains(&value.len()) && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._~:/+=@-".contains(byte))
+    (1..=128).contains(&value.len()) && value.iter().all(|&byte| HARMLESS[usize::from(byte)])
 }
+
+/// A table: this is asked of every byte of every request's id.
+static HARMLESS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric()
+            || matches!(byte as u8, b'.' | b'_' | b'~' | b':' | b'/' | b'+' | b'=' | b'@' | b'-');
+        byte += 1;
+    }
+    table
+};
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

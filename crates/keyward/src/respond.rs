@@ -313,9 +313,8 @@ pub(crate) fn answer_headers(pass: &Pass) -> AnswerHeaders {
         own.push((policy.response.request_id_header.clone(), value));
     }
     own.extend(rate_limit(policy, &pass.standings));
-    let by_query = pass.principal().is_some_and(|principal| principal.source() == Some(SourceKind::Query));
     let cache_control = match () {
-        () if by_query => Some((true, HeaderValue::from_static("no-store"))),
+        () if pass.secret_in_query => Some((true, HeaderValue::from_static("no-store"))),
         () if Allowed::is_unguarded(&pass.allowed) => None,
         () => Some((false, HeaderValue::from_static("private"))),
     };

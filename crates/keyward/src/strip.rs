@@ -1,7 +1,7 @@
 //! Taking credentials out of a request before a handler sees it (R10.3).
 
 use crate::policy::Policy;
-use crate::source::{Place, scheme_matches, without_cookie, without_parameters};
+use crate::source::{Place, holds_parameter, scheme_matches, without_cookie, without_parameters};
 
 /// What a policy takes out. Query credentials always; headers and cookies of every source unless `strip_credentials` is off.
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +33,17 @@ impl<'p> Strip<'p> {
     /// The query without credentials, all other bytes untouched. The outer `None`: nothing to take out. The inner: nothing is
     /// left.
     pub fn query(&self, query: &str) -> Option<Option<String>> {
-        let ticket = self.policy.ticket_parameter.as_ref().map(|name| name.as_bytes());
-        without_parameters(query, |name| {
-            ticket == Some(name)
-                || self.places().any(|place| matches!(place, Place::Query { name: ours } if ours.as_bytes() == name))
-        })
+        without_parameters(query, |name| self.is_ours(name))
+    }
+
+    /// Whether a query holds any credential, used or not.
+    pub(crate) fn query_holds_any(&self, query: &str) -> bool {
+        self.touches_queries() && holds_parameter(query, |name| self.is_ours(name))
+    }
+
+    fn is_ours(&self, parameter: &[u8]) -> bool {
+        self.policy.ticket_parameter.as_ref().is_some_and(|name| name.as_bytes() == parameter)
+            || self.places().any(|place| matches!(place, Place::Query { name } if name.as_bytes() == parameter))
     }
 
     /// What becomes of one line of a header. Names in lower case.

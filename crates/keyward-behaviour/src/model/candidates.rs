@@ -26,32 +26,32 @@ pub enum Presented {
     Malformed(Vec<u8>),
 }
 
-/// Why a request is refused before anybody is asked about a credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unreadable {
-    /// R5.1: one source holds several values.
-    Duplicate,
-    /// R12.2: a credential as the only subprotocol.
-    SubprotocolAlone,
-}
+/// Why a request is refused before anybody is asked about a credential: one kind, or several that are all true of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable(pub Vec<&'static str>);
 
 /// R5: the candidates, in the order of the policy's sources.
 ///
 /// # Errors
-/// If a source holds more than one value, in whatever rank it stands.
+/// R5.1: if a source holds more than one value, in whatever rank it stands. R12.2: if a credential is the only subprotocol,
+/// which the rules give a status and no kind.
 pub fn find(policy: &ModelPolicy, request: &ModelRequest, target: &Target, path: &str) -> Result<Vec<Candidate>, Unreadable> {
     let counting: Vec<Source> = policy.sources().into_iter().filter(|source| counts(source, request, path)).collect();
-    for source in &counting {
-        if values(source, request, target).len() > 1 {
-            return Err(Unreadable::Duplicate);
-        }
+    let duplicate = counting.iter().any(|source| values(source, request, target).len() > 1);
+    let alone = counting.iter().any(|source| {
+        matches!(source.place, Place::Subprotocol(_))
+            && !values(source, request, target).is_empty()
+            && !offers_real_subprotocol(source, request)
+    });
+    match (duplicate, alone) {
+        (true, true) => return Err(Unreadable(vec!["duplicate", "conflict"])),
+        (true, false) => return Err(Unreadable(vec!["duplicate"])),
+        (false, true) => return Err(Unreadable(vec!["conflict", "duplicate"])),
+        (false, false) => {}
     }
     let mut candidates = Vec::new();
     for source in counting {
         let Some(value) = values(&source, request, target).pop() else { continue };
-        if matches!(source.place, Place::Subprotocol(_)) && !offers_real_subprotocol(&source, request) {
-            return Err(Unreadable::SubprotocolAlone);
-        }
         if let Some(presented) = read(&source, &value) {
             candidates.push(Candidate { source, presented });
         }
@@ -302,7 +302,7 @@ mod tests {
             "GET /\nCookie: k=a\nCookie: k=a\n\n",
             "GET /?api_key=a&api%5Fkey=a\n\n",
         ] {
-            assert_eq!(found(text), Err(Unreadable::Duplicate), "{text}");
+            assert_eq!(found(text), Err(Unreadable(vec!["duplicate"])), "{text}");
         }
         assert_eq!(found("GET /\nCookie: k=a\nCookie: j=a\n\n"), Ok(vec![good("cookie", "a")]));
         assert_eq!(found("GET /\nCookie: k=a; K=b\n\n"), Ok(vec![good("cookie", "a")]));
@@ -343,8 +343,8 @@ mod tests {
             |list: &str| found(&format!("GET /\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Protocol: {list}\n\n"));
         assert_eq!(offers("chat, auth.YWJj"), Ok(vec![good("subprotocol", "abc")]));
         assert_eq!(offers("auth.YWJj, chat"), Ok(vec![good("subprotocol", "abc")]));
-        assert_eq!(offers("auth.YWJj"), Err(Unreadable::SubprotocolAlone));
-        assert_eq!(offers("chat, auth.YWJj, auth.YWJj"), Err(Unreadable::Duplicate));
+        assert_eq!(offers("auth.YWJj"), Err(Unreadable(vec!["conflict", "duplicate"])));
+        assert_eq!(offers("chat, auth.YWJj, auth.YWJj"), Err(Unreadable(vec!["duplicate"])));
         assert_eq!(offers("chat, auth.YWJj="), Ok(vec![("subprotocol", Err(()))]));
         assert_eq!(offers("chat"), Ok(vec![]));
     }

@@ -30,7 +30,7 @@ use self::{
     address::{ClientAddress, bucket},
     answer::{ModelAnswer, ModelDenial, ModelEvent},
     authorize::{Demands, Refusal},
-    candidates::{Candidate, Unreadable},
+    candidates::Candidate,
     choose::Choice,
     key::ModelKey,
     limits::{Charge, Quota, Quotas, Standing, Subject},
@@ -142,11 +142,7 @@ impl Model {
         // R5, R6: candidates.
         let found = candidates::find(&self.policy, request, &target, &path).map_err(|unreadable| {
             trail.key_present = Some(true);
-            match unreadable {
-                Unreadable::Duplicate => ModelDenial::of("duplicate"),
-                // The rules fix the status of this one, not its kind.
-                Unreadable::SubprotocolAlone => ModelDenial { kinds: vec!["conflict", "duplicate"], ..ModelDenial::default() },
-            }
+            ModelDenial { kinds: unreadable.0, ..ModelDenial::default() }
         })?;
         trail.key_present = Some(!found.is_empty());
         let tried = match choose::choose(self.policy.resolution, found) {

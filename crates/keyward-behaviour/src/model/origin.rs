@@ -15,19 +15,24 @@ pub fn allows(policy: &ModelPolicy, request: &ModelRequest, source: &Source) -> 
     if safe && !handshake {
         return true;
     }
-    if request.values("Sec-Fetch-Site").contains(&&b"cross-site"[..]) {
-        return false;
-    }
-    match request.values("Origin").first() {
-        Some(origin) => is_own(policy, origin, handshake),
-        None => !handshake,
+    let origins = request.values("Origin");
+    let from_another_site = request.values("Sec-Fetch-Site").contains(&&b"cross-site"[..]);
+    match origins.as_slice() {
+        // Whoever allows another site's page to open sockets allows what its browser says about that.
+        [origin] if handshake && is_allowed_for_handshakes(policy, origin) => true,
+        [origin] => is_own(policy, origin) && !from_another_site,
+        [] => !handshake && !from_another_site,
+        // A browser sends one: of several none is believed.
+        _ => false,
     }
 }
 
-fn is_own(policy: &ModelPolicy, origin: &[u8], handshake: bool) -> bool {
-    let own = policy.access.public_url.as_deref().map(origin_of);
-    own.is_some_and(|own| own.as_bytes() == origin)
-        || (handshake && policy.websocket.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin))
+fn is_allowed_for_handshakes(policy: &ModelPolicy, origin: &[u8]) -> bool {
+    policy.websocket.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin)
+}
+
+fn is_own(policy: &ModelPolicy, origin: &[u8]) -> bool {
+    policy.access.public_url.as_deref().map(origin_of).is_some_and(|own| own.as_bytes() == origin)
 }
 
 /// Scheme and authority of a URL.
@@ -54,6 +59,7 @@ mod tests {
             ("POST /\nOrigin: https://evil.test\n\n".to_owned(), false),
             ("POST /\nOrigin: https://own.test\n\n".to_owned(), true),
             ("POST /\nOrigin: https://friend.test\n\n".to_owned(), false),
+            ("POST /\nOrigin: https://own.test\nOrigin: https://own.test\n\n".to_owned(), false),
             ("POST /\nOrigin: null\n\n".to_owned(), false),
             ("POST /\nSec-Fetch-Site: cross-site\n\n".to_owned(), false),
             ("POST /\nSec-Fetch-Site: same-site\n\n".to_owned(), true),
@@ -62,6 +68,8 @@ mod tests {
             (format!("GET /\n{handshake}Origin: https://own.test\n\n"), true),
             (format!("GET /\n{handshake}Origin: https://friend.test\n\n"), true),
             (format!("GET /\n{handshake}Origin: https://evil.test\n\n"), false),
+            (format!("GET /\n{handshake}Origin: https://friend.test\nSec-Fetch-Site: cross-site\n\n"), true),
+            (format!("GET /\n{handshake}Origin: https://own.test\nSec-Fetch-Site: cross-site\n\n"), false),
         ] {
             let request = ModelRequest::parse(&text, None);
             assert_eq!(allows(&policy, &request, &cookie), expected, "{text}");

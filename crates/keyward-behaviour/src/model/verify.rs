@@ -111,7 +111,9 @@ impl KnownKeys {
             Presented::Malformed(_) => return Answer::Bad(vec!["malformed"]),
             Presented::Credential(credential) => credential,
         };
-        if let Some(badness) = self.wrong_checksum(credential) {
+        if policy.authenticators().contains(&AuthenticatorName::Store)
+            && let Some(badness) = self.wrong_checksum(credential)
+        {
             return Answer::Bad(badness);
         }
         match authenticator {
@@ -157,7 +159,8 @@ impl KnownKeys {
         }
     }
 
-    /// R7.1: what begins with a bound prefix has the right check, or is malformed.
+    /// R7.1: what begins with a bound prefix has the right check, or is malformed. Prefixes are bound by the store's keys, so
+    /// only where somebody asks the store.
     fn wrong_checksum(&self, credential: &str) -> Option<Badness> {
         let bound: Vec<&str> = self.stored.iter().filter_map(ModelKey::bound_prefix).collect();
         match generated_shape(credential) {

@@ -13,7 +13,7 @@ mod subprotocol;
 
 pub(crate) use cookie::{each_cookie, without_cookie};
 pub(crate) use header::{is_token_byte, scheme_matches, trim_blanks};
-pub(crate) use query::without_parameters;
+pub(crate) use query::{holds_parameter, without_parameters};
 
 use std::fmt;
 

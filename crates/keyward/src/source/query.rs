@@ -20,11 +20,16 @@ pub(super) fn look<'r>(query: Option<&'r str>, name: &str) -> Found<'r> {
 /// inner `None`: nothing is left, so the `?` goes too.
 pub(crate) fn without_parameters(query: &str, is_ours: impl Fn(&[u8]) -> bool) -> Option<Option<String>> {
     let ours = |segment: &str| is_ours(&decode_name(split(segment).0));
-    if !segments(query).any(ours) {
+    if !holds_parameter(query, &is_ours) {
         return None;
     }
     let kept: Vec<&str> = segments(query).filter(|segment| !ours(segment)).collect();
     Some((!kept.is_empty()).then(|| kept.join("&")))
+}
+
+/// Whether the query has a parameter of one of these names.
+pub(crate) fn holds_parameter(query: &str, is_ours: impl Fn(&[u8]) -> bool) -> bool {
+    segments(query).any(|segment| is_ours(&decode_name(split(segment).0)))
 }
 
 fn segments(query: &str) -> impl Iterator<Item = &str> {
