@@ -1,0 +1,67 @@
+//! All that this service says about keys: one policy, and a guard for each shape of its errors.
+
+use std::io::Stderr;
+use std::sync::Arc;
+
+use keyward::audit::{LineFormat, Lines};
+use keyward::limit::LocalLimits;
+use keyward::policy::Source;
+use keyward::{ConfigError, Guard, Policy};
+
+use crate::errors::V1Errors;
+use crate::settings::{API_KEY, LogFormat, Settings};
+
+/// The guards of the two sets of paths. They share limits and log; only the shape of a denial differs.
+pub(crate) struct Guards {
+    /// Denials are `{"detail": …}`.
+    pub(crate) plain: Guard,
+    /// Denials are `{"error": …, "request_id": …}`.
+    pub(crate) v1: Guard,
+}
+
+impl Guards {
+    pub(crate) fn build(settings: &Settings) -> Result<Self, ConfigError> {
+        let policy = policy(settings)?;
+        let limits = LocalLimits::new();
+        let audit = Arc::new(audit(settings));
+        let guard = || {
+            Guard::builder(policy.clone()).environment(|name| std::env::var_os(name)).limits(limits.clone()).audit(audit.clone())
+        };
+        Ok(Self { plain: guard().build()?, v1: guard().renderer(V1Errors).build()? })
+    }
+}
+
+fn policy(settings: &Settings) -> Result<Policy, ConfigError> {
+    let rate = settings.rate.to_string();
+    Policy::builder()
+        .configured_keys(API_KEY, Some(","), None, &[])
+        .insecure_allow_without_keys(settings.development)
+        // "The first valid key found is used": a wrong key in a higher source does not hide a right one in a lower.
+        .sources([Source::bearer(), Source::header("X-API-Key"), Source::query("api_key")])
+        .resolution("first-valid")
+        .realm("glowback")
+        .open_paths(["/healthz", "/v1/healthz"])
+        // Everything but the health check needs a key, and no page of another origin is served here.
+        .preflight("guard")
+        // The system that runs counts every request of an address, whoever sent it. Here, as everywhere in Keyward, requests
+        // with a good key are counted by one quota and bad keys by another of the same size, so neither can starve the other;
+        // a request without any key costs nothing, and so does everything in development mode.
+        .per_address([rate.as_str()])
+        .failures(rate.as_str())
+        .rate_limit_headers(["legacy"])
+        .body("detail")
+        .text_unauthorized("Invalid or missing API key")
+        .text_limited("Rate limit exceeded")
+        .security_headers(true)
+        .hsts("max-age=63072000; includeSubDomains; preload")
+        .build()
+}
+
+fn audit(settings: &Settings) -> Lines<Stderr> {
+    let logger = "glowback.api.auth".to_owned();
+    let format = match settings.log_format {
+        LogFormat::Json => LineFormat::JsonMessage { logger },
+        LogFormat::Text => LineFormat::TextMessage { logger },
+    };
+    Lines::new(std::io::stderr(), format).at_least(settings.log_level)
+}

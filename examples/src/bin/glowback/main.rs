@@ -1,0 +1,92 @@
+//! The GlowBack backtesting gateway, by its published document, on axum.
+//!
+//! ```text
+//! GLOWBACK_API_KEY="first-key,second-key" cargo run -p keyward-examples --bin glowback
+//! curl -H 'Authorization: Bearer first-key' http://127.0.0.1:8000/backtests
+//! ```
+//!
+//! | variable | default | meaning |
+//! | --- | --- | --- |
+//! | `GLOWBACK_API_KEY` | none: development mode, open to all | the keys, separated by commas |
+//! | `GLOWBACK_LOG_FORMAT` | `json` | `json` or `text` |
+//! | `GLOWBACK_LOG_LEVEL` | `INFO` | `DEBUG`, `INFO`, `WARNING` or `ERROR` |
+//! | `GLOWBACK_RATE_LIMIT` | `100` | requests of one address … |
+//! | `GLOWBACK_RATE_WINDOW` | `60` | … in so many seconds |
+//! | `GLOWBACK_MAX_BODY_BYTES` | `1048576` | the largest body that is read |
+//! | `PORT` | `8000` | on 127.0.0.1; `0` picks one |
+//!
+//! Standard output says `listening on ADDRESS` when the server is ready; logs go to standard error, one line each. Exit status:
+//! 2 for a wrong variable, 3 where the port cannot be had.
+//!
+//! Everything about keys is in `guards.rs`; the rest is what the service would have anyway.
+
+mod api;
+mod backtest;
+mod body_limit;
+mod errors;
+mod guards;
+mod log;
+mod runs;
+mod settings;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use tokio::net::TcpListener;
+
+use crate::guards::Guards;
+use crate::settings::Settings;
+
+const WRONG_CONFIGURATION: u8 = 2;
+const FAULT: u8 = 3;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let settings = match Settings::read(|name| std::env::var_os(name)) {
+        Ok(settings) => settings,
+        Err(error) => return fail(WRONG_CONFIGURATION, &error),
+    };
+    log::start(&settings);
+    let guards = match Guards::build(&settings) {
+        Ok(guards) => guards,
+        Err(error) => return fail(WRONG_CONFIGURATION, &error),
+    };
+    match serve(&settings, guards).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(FAULT, &error),
+    }
+}
+
+fn fail(status: u8, error: &dyn Display) -> ExitCode {
+    eprintln!("glowback: {error}");
+    ExitCode::from(status)
+}
+
+async fn serve(settings: &Settings, guards: Guards) -> std::io::Result<()> {
+    let listener = TcpListener::bind(settings.address).await?;
+    let router = api::router(guards, settings.max_body_bytes);
+    writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?)?;
+    // With the peers' addresses: limits and logs go by them.
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(asked_to_stop())
+        .await
+}
+
+async fn asked_to_stop() {
+    let interrupt = async { drop(tokio::signal::ctrl_c().await) };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}
