@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_furthest_days_are_counted() {
-        assert_eq!(order(r#"{"start":"9990-01-01","end":"9999-12-31"}"#).run().trading_days, 2608);
+        assert_eq!(order(r#"{"start":"9990-01-01","end":"9999-12-31"}"#).run().trading_days, 2610);
     }
 
     #[test]

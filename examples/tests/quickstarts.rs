@@ -1,0 +1,63 @@
+//! The short programs of the documentation do what it says, and are what it shows.
+
+mod support;
+
+use support::{Server, command};
+
+#[test]
+fn the_quick_start_for_axum_prints_a_command_that_works() {
+    let server = Server::start(env!("CARGO_BIN_EXE_quickstart-axum"), &[]);
+    assert_eq!(server.get("/reports", &[]).status, 401);
+    assert_eq!(server.get("/reports", &["Authorization: Bearer kw_wrong"]).status, 401);
+    let (address, output) = (server.address, server.output());
+    let command = output.lines().find(|line| line.starts_with("curl ")).unwrap();
+    let header = command.split('\'').nth(1).unwrap();
+    let answer = server.get("/reports", &[header]);
+    assert_eq!((answer.status, answer.body.as_str()), (200, "hello, me\n"));
+    assert_eq!(command, format!("curl -H '{header}' http://{address}/reports"));
+}
+
+#[test]
+fn the_core_alone_guards_a_synchronous_server() {
+    let server = Server::start(env!("CARGO_BIN_EXE_core-only"), &[("API_KEY", "a-key-of-your-own")]);
+    assert_eq!(server.get("/healthz", &[]).body, "ok\n");
+    for (target, headers, status, body) in [
+        ("/whoami", &["X-API-Key: a-key-of-your-own"][..], 200, "API_KEY (configured), query: none\n"),
+        ("/whoami?a=1", &["authorization: bearer a-key-of-your-own"], 200, "API_KEY (configured), query: a=1\n"),
+        ("/whoami?a=1&api_key=a-key-of-your-own&b", &[], 200, "API_KEY (configured), query: a=1&b\n"),
+        ("http://x/whoami?api_key=a-key-of-your-own", &[], 200, "API_KEY (configured), query: none\n"),
+        ("/other", &["X-API-Key: a-key-of-your-own"], 404, "not found\n"),
+    ] {
+        let answer = server.get(target, headers);
+        assert_eq!((answer.status, answer.body.as_str()), (status, body), "{target} {headers:?}");
+        assert!(answer.header("x-request-id").is_some() && answer.header("cache-control").is_some(), "{answer:?}");
+    }
+    for (target, headers, status) in [
+        ("/whoami", &[][..], 401),
+        ("/whoami", &["X-API-Key: another"], 401),
+        ("/whoami", &["X-API-Key: a-key-of-your-own", "X-API-Key: a-key-of-your-own"], 400),
+        ("/whoami", &["X-API-Key: a-key-of-your-own", "Authorization: Bearer another"], 400),
+        ("/healthz/../whoami", &["X-API-Key: a-key-of-your-own"], 400),
+        ("whoami", &["X-API-Key: a-key-of-your-own"], 400),
+    ] {
+        let answer = server.get(target, headers);
+        assert_eq!(answer.status, status, "{target} {headers:?}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{answer:?}");
+    }
+    assert_eq!(server.send("nonsense\r\n\r\n").status, 400);
+    assert_eq!(server.send("HEAD /healthz HTTP/1.1\r\n\r\n").body, "");
+    for _ in 0..25 {
+        server.get("/whoami", &["X-API-Key: another"]);
+    }
+    assert_eq!(server.get("/whoami", &["X-API-Key: another"]).status, 429);
+    assert_eq!(server.get("/whoami", &["X-API-Key: a-key-of-your-own"]).status, 200);
+    let (_, output) = server.stop();
+    assert!(output.contains("api_key_rejected") && !output.contains("a-key-of-your-own"), "{output}");
+}
+
+#[test]
+fn without_a_key_the_core_does_not_start() {
+    let output = command(env!("CARGO_BIN_EXE_core-only"), &[]).output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("API_KEY"), "{output:?}");
+}
