@@ -1,0 +1,188 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use keyward::Timestamp;
+use keyward::key::KeyPrefix;
+
+/// API-key authentication for HTTP services.
+///
+/// Serves forward-auth to nginx, Caddy and Traefik, and tells why a request is let through or not.
+#[derive(Debug, Parser)]
+#[command(
+    name = "keyward",
+    version,
+    after_help = "\
+Examples:
+  keyward serve                                        decide for a proxy, on 127.0.0.1:8080
+  keyward policy check policy.toml                     what is wrong with a policy, by line
+  keyward explain --policy policy.toml < request.txt   why a request is allowed or denied
+  keyward generate --prefix acme --count 3             three new keys
+  keyward scan .                                       keys that were left in files
+
+Exit status: 0 done, 1 refused or found, 2 wrong usage or configuration, 3 a fault.
+KEYWARD_LOG chooses what is logged to standard error, like \"debug\" or \"keyward=warn\"."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve forward-auth, /whoami and /healthz
+    Serve(Serve),
+    /// Tell every step of a decision about one request, read from standard input; consumes nothing
+    Explain(Explain),
+    /// Look after policy files
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Print new keys; nothing is stored
+    Generate(Generate),
+    /// Find generated keys in files; never prints a whole key
+    Scan(Scan),
+    /// Print a script that completes command lines
+    #[command(after_help = "\
+Examples:
+  keyward completions bash > /etc/bash_completion.d/keyward
+  keyward completions fish > ~/.config/fish/completions/keyward.fish")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What a decision is made from.
+#[derive(Debug, Args)]
+pub(crate) struct Deciding {
+    /// The policy; without it, Bearer and X-API-Key with every default
+    #[arg(long, value_name = "FILE", env = "KEYWARD_POLICY")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Where keys are kept: `memory:` keeps them until the program ends
+    // Not parsed by clap, which would repeat a password in its error.
+    #[arg(long, value_name = "URL", env = "KEYWARD_DATABASE", default_value = "memory:", hide_env_values = true)]
+    pub(crate) database: String,
+    /// Keys to take over at the start, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  keyward serve
+  keyward serve --policy policy.toml --keys keys.jsonl --listen 0.0.0.0:8080
+  KEYWARD_POLICY=policy.toml keyward serve --listen 127.0.0.1:0
+
+Without --keys, a bootstrap key is made at the start and told once on standard error, with a curl line that uses it.
+Where standard error is no terminal and the listener is no loopback address, it is written to a new file instead.
+
+`limits.failures` is 60/minute unless the policy says otherwise. Audit events go to standard error.")]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) deciding: Deciding,
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", env = "KEYWARD_LISTEN", default_value = "127.0.0.1:8080", value_parser = listen_address)]
+    pub(crate) listen: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  printf 'GET /reports/7 HTTP/1.1\\nAuthorization: Bearer %s\\n\\n' \"$KEY\" | keyward explain --keys keys.jsonl
+  keyward explain --policy policy.toml --peer 203.0.113.9 --now 2030-01-01T00:00:00Z --json < request.txt
+
+Decides as `keyward serve` would. Exit status: 0 allowed, 1 denied, 2 for what is no HTTP request.")]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) deciding: Deciding,
+    /// The address of the connection's other end
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(crate) peer: IpAddr,
+    /// The time of the decision, in RFC 3339; without it, now
+    #[arg(long, value_name = "TIME")]
+    pub(crate) now: Option<Timestamp>,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Tell everything that is wrong with a policy file, with line and mend
+    Check(PolicyCheck),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  keyward policy check policy.toml
+  keyward policy check --json policy.toml
+
+Each error is told as FILE:LINE: field: problem; mend. Exit status: 0 good, 2 not.")]
+pub(crate) struct PolicyCheck {
+    /// The policy file
+    pub(crate) file: PathBuf,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  keyward generate
+  keyward generate --prefix acme_live --count 10")]
+pub(crate) struct Generate {
+    /// What each key begins with
+    #[arg(long, value_name = "PREFIX", default_value = "kw")]
+    pub(crate) prefix: KeyPrefix,
+    /// How many keys
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  keyward scan .
+  keyward scan src config.toml
+  git diff --cached | keyward scan -
+
+Finds keys of every prefix by their shape and checksum. Folders are searched with all that is below, but for .git,
+symbolic links, and files that hold a NUL near their start. Exit status: 0 none found, 1 some found, 3 if a file could
+not be read and none was found.")]
+pub(crate) struct Scan {
+    /// Files and folders; `-` is standard input
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+/// `HOST:PORT`; `:PORT` is on loopback, since listening to the world has to be asked for by name.
+fn listen_address(text: &str) -> Result<String, &'static str> {
+    let (host, port) = text.rsplit_once(':').ok_or("write HOST:PORT, like 127.0.0.1:8080 or [::1]:8080")?;
+    port.parse::<u16>().map_err(|_| "the port is a number from 0 to 65535")?;
+    Ok(if host.is_empty() { format!("127.0.0.1:{port}") } else { text.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn addresses_to_listen_on() {
+        assert_eq!(listen_address(":0").unwrap(), "127.0.0.1:0");
+        assert_eq!(listen_address("[::1]:80").unwrap(), "[::1]:80");
+        for bad in ["", "8080", "localhost", "127.0.0.1:", "127.0.0.1:65536"] {
+            assert!(listen_address(bad).is_err(), "{bad}");
+        }
+    }
+}

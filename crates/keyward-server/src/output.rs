@@ -1,0 +1,60 @@
+//! Writing for people and for pipes. Never `println!`: it panics when the reader has gone.
+
+use std::borrow::Cow;
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use crate::failure::Failure;
+
+/// Writes to standard output. A reader that has gone has seen what it wanted, so that is no failure.
+pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Fault(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes one JSON document to standard output.
+pub(crate) fn print_json(document: &impl serde::Serialize) -> Result<(), Failure> {
+    print(|out| {
+        serde_json::to_writer_pretty(&mut *out, document)?;
+        writeln!(out)
+    })
+}
+
+/// Writes lines to standard error. There is nobody left to tell when that fails.
+pub(crate) fn tell(text: &str) {
+    let lines: String = text.lines().map(|line| format!("{}\n", visible(line))).collect();
+    let _ = io::stderr().lock().write_all(lines.as_bytes());
+}
+
+/// Whether to colour what is written there: a terminal, and no `NO_COLOR` (no-color.org).
+pub(crate) fn takes_colours(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Text that others wrote, without what would move the cursor or colour the terminal.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    text.chars()
+        .map(|character| match character.is_control() {
+            true => character.escape_default().to_string(),
+            false => character.to_string(),
+        })
+        .collect::<String>()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_told_and_not_obeyed() {
+        assert_eq!(visible("a\u{1b}[31mä\n\u{9b}"), "a\\u{1b}[31mä\\n\\u{9b}");
+    }
+}
