@@ -8,6 +8,9 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 use keyward::{Denial, Pass, Principal};
+use keyward_tower::Framework;
+
+use crate::Axum;
 
 /// Who the request comes from.
 ///
@@ -66,7 +69,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Unauthenticated> {
         let pass = pass(parts)?;
-        pass.principal().cloned().map(Self).ok_or_else(|| Unauthenticated::Nobody(pass.demand()))
+        let sent = Axum::original_uri(&parts.extensions).unwrap_or(&parts.uri);
+        pass.principal().cloned().map(Self).ok_or_else(|| Unauthenticated::Nobody(pass.demand(sent.path())))
     }
 }
 

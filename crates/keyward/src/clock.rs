@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A point in civil time, in nanoseconds since 1970-01-01T00:00:00Z.
@@ -115,20 +115,24 @@ pub trait Clock: Send + Sync {
 /// step of the system's clock takes hold within that time, and a decision costs one reading instead of two.
 #[derive(Debug)]
 pub struct SystemClock {
-    started: Instant,
+    origin: Instant,
     civil_minus_steady: AtomicI64,
     looked_at: AtomicU64,
 }
 
+const NEVER: u64 = u64::MAX;
+
 impl SystemClock {
     const LOOK_AGAIN: u64 = 100_000_000;
 
-    /// A clock that starts now.
+    /// The clock. The steady part of all of them counts from one instant of the process, so that guards can share limits.
     pub fn new() -> Self {
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
         Self {
-            started: Instant::now(),
-            civil_minus_steady: AtomicI64::new(Timestamp::from_system(SystemTime::now()).0),
-            looked_at: AtomicU64::new(0),
+            origin: *ORIGIN.get_or_init(Instant::now),
+            civil_minus_steady: AtomicI64::new(0),
+            // So long ago that the first reading looks at civil time.
+            looked_at: AtomicU64::new(NEVER),
         }
     }
 }
@@ -141,10 +145,11 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Now {
-        let steady = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let steady = u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let as_civil = i64::try_from(steady).unwrap_or(i64::MAX);
         let mut offset = self.civil_minus_steady.load(Ordering::Relaxed);
-        if steady.saturating_sub(self.looked_at.load(Ordering::Relaxed)) > Self::LOOK_AGAIN {
+        let looked_at = self.looked_at.load(Ordering::Relaxed);
+        if looked_at == NEVER || steady.saturating_sub(looked_at) > Self::LOOK_AGAIN {
             offset = Timestamp::from_system(SystemTime::now()).0.saturating_sub(as_civil);
             self.civil_minus_steady.store(offset, Ordering::Relaxed);
             self.looked_at.store(steady, Ordering::Relaxed);
@@ -192,6 +197,15 @@ mod tests {
         assert_eq!(time.to_string(), "2026-01-31T12:00:00.250Z");
         assert!("yesterday".parse::<Timestamp>().is_err());
         assert!("9999-01-01T00:00:00Z".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn clocks_of_one_process_agree() {
+        let first = SystemClock::new();
+        std::thread::sleep(Duration::from_millis(2));
+        let (one, two) = (first.now(), SystemClock::new().now());
+        assert!(two.steady.abs_diff(one.steady) < 1_000_000_000 && two.steady >= one.steady);
+        assert!(two.wall.since(one.wall) < Duration::from_secs(1) && one.wall > Timestamp::from_unix_seconds(1_700_000_000));
     }
 
     #[test]

@@ -146,9 +146,9 @@ impl Pass {
     }
 
     /// The policy's answer to a request without a credential, for a handler that demands a principal where the policy let
-    /// nobody in.
-    pub fn demand(&self) -> Denial {
-        respond::demand(self)
+    /// nobody in. The path is the one that the client sent, for a [`Renderer`](crate::Renderer).
+    pub fn demand(&self, path: &str) -> Denial {
+        respond::demand(self, path)
     }
 }
 

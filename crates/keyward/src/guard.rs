@@ -95,6 +95,7 @@ impl Guard {
             workers: Arc::new(ThreadPerJob),
             argon2_at_once: 2,
             limits: Arc::new(LocalLimits::new()),
+            shared: None,
             sink: Arc::new(TracingSink::new()),
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
@@ -285,6 +286,7 @@ pub struct GuardBuilder {
     workers: Arc<dyn Workers>,
     argon2_at_once: usize,
     limits: Arc<dyn Limits>,
+    shared: Option<Arc<Parts>>,
     sink: Arc<dyn AuditSink>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -331,6 +333,14 @@ impl GuardBuilder {
     /// Where quotas are counted. Without: in this process.
     pub fn limits(mut self, limits: impl Limits + 'static) -> Self {
         self.limits = Arc::new(limits);
+        self
+    }
+
+    /// Counts quotas and failures together with another guard: for a policy that is reloaded, or several in one process. What was
+    /// charged there is charged here.
+    pub fn sharing(mut self, other: &Guard) -> Self {
+        self.limits = other.parts.limits.clone();
+        self.shared = Some(other.parts.clone());
         self
     }
 
@@ -395,6 +405,7 @@ impl GuardBuilder {
             || !policy.limits.per_address.is_empty()
             || !policy.report_only.limits.per_address.is_empty()
             || policy.failures.is_some();
+        let shared_failures = self.shared.as_ref().and_then(|other| other.failures.as_ref());
         let parts = Parts {
             plan: HeaderPlan::new(&policy, own),
             authenticators,
@@ -402,7 +413,9 @@ impl GuardBuilder {
             verifications: Verifications::new(self.workers, self.argon2_at_once, &*self.random).map_err(random_failed)?,
             limits: self.limits,
             report_only_limits: LocalLimits::new(),
-            failures: policy.failures.map(FailureBudget::new),
+            failures: policy
+                .failures
+                .map(|quota| shared_failures.map_or_else(|| FailureBudget::new(quota), |shared| shared.sharing(quota))),
             sink: self.sink,
             clock: self.clock,
             random: self.random,

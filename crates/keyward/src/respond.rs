@@ -100,6 +100,8 @@ pub struct Denied<'a> {
     pub detail: &'a str,
     /// The request's id.
     pub request_id: &'a RequestId,
+    /// The path, as sent, without the query.
+    pub path: &'a str,
 }
 
 /// The table of R10.
@@ -152,6 +154,7 @@ struct Refused<'a> {
     guard: &'a Parts,
     kind: Kind,
     request_id: &'a RequestId,
+    path: &'a str,
     retry_after: Option<Duration>,
     standings: &'a [QuotaStanding],
     unmet: Option<&'a Requirement>,
@@ -159,14 +162,23 @@ struct Refused<'a> {
 
 pub(crate) fn denied<H: Head + ?Sized>(guard: &Parts, trail: &Trail<'_, H>, kind: Kind) -> Denial {
     let standings = if kind == Kind::Limited { &trail.standings[..] } else { &[] };
-    render(&Refused { guard, kind, request_id: &trail.request_id, retry_after: trail.retry_after, standings, unmet: trail.unmet })
+    render(&Refused {
+        guard,
+        kind,
+        request_id: &trail.request_id,
+        path: trail.head.path(),
+        retry_after: trail.retry_after,
+        standings,
+        unmet: trail.unmet,
+    })
 }
 
-pub(crate) fn demand(pass: &Pass) -> Denial {
+pub(crate) fn demand(pass: &Pass, path: &str) -> Denial {
     render(&Refused {
         guard: &pass.guard,
         kind: Kind::Missing,
         request_id: &pass.request_id,
+        path,
         retry_after: None,
         standings: &[],
         unmet: None,
@@ -186,11 +198,9 @@ struct Problem<'a> {
 fn render(refused: &Refused<'_>) -> Denial {
     let policy = &refused.guard.policy;
     let (status, code, detail) = (status(refused.kind), code(refused.kind), detail(policy, refused.kind));
-    let own = refused
-        .guard
-        .renderer
-        .as_ref()
-        .and_then(|renderer| renderer.render(&Denied { status, code, detail, request_id: refused.request_id }));
+    let own = refused.guard.renderer.as_ref().and_then(|renderer| {
+        renderer.render(&Denied { status, code, detail, request_id: refused.request_id, path: refused.path })
+    });
     let (content_type, body) = own.unwrap_or_else(|| {
         let json = HeaderValue::from_static("application/json");
         match policy.response.body {

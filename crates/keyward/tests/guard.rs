@@ -420,3 +420,44 @@ fn grace_and_expiry_end_at_their_instant() {
     pollster::block_on(keys.rotate(&id, Duration::from_secs(3_600))).unwrap();
     assert_eq!(kind(&guard.decide_blocking(&get(first))), Some(Kind::Unknown));
 }
+
+#[test]
+fn guards_can_share_what_is_charged() {
+    let store = MemoryStore::new();
+    let key = made(&store, NewKey::named("a"));
+    let policy = "[limits]\nper_key = [\"2/day\"]\nfailures = \"2/day\"";
+    let first = builder(policy).store(store.clone()).build().unwrap();
+    let second = builder(policy).store(store.clone()).sharing(&first).build().unwrap();
+    for guard in [&first, &second] {
+        assert_eq!(kind(&guard.decide_blocking(&get(&key))), None);
+        assert_eq!(kind(&guard.decide_blocking(&get("unknown"))), Some(Kind::Unknown));
+    }
+    for guard in [&first, &second] {
+        assert_eq!(kind(&guard.decide_blocking(&get(&key))), Some(Kind::Limited));
+        assert_eq!(kind(&guard.decide_blocking(&get("unknown"))), Some(Kind::FailuresLimited));
+    }
+    // A reloaded policy with another limit forgets nothing that was charged (R9.4).
+    let reloaded = builder("[limits]\nper_key = [\"3/day\"]\nfailures = \"3/day\"").store(store).sharing(&first).build().unwrap();
+    assert_eq!(kind(&reloaded.decide_blocking(&get(&key))), None);
+    assert_eq!(kind(&reloaded.decide_blocking(&get(&key))), Some(Kind::Limited));
+}
+
+#[test]
+fn no_header_of_credentials_can_carry_ids() {
+    for name in [
+        "X-API-Key",
+        "Authorization",
+        "Cookie",
+        "Set-Cookie",
+        "WWW-Authenticate",
+        "RateLimit",
+        "X-RateLimit-Limit",
+        "Content-Length",
+        "a b",
+    ] {
+        let policy = format!("[response]\nrequest_id_header = \"{name}\"");
+        assert!(Policy::from_toml("policy.toml", &policy).is_err(), "{name}");
+    }
+    let other_way_round = "sources = [{ header = \"X-Trace\" }]\n[response]\nrequest_id_header = \"X-Trace\"";
+    assert_eq!(Policy::from_toml("policy.toml", other_way_round).unwrap_err().faults()[0].line, Some(1));
+}

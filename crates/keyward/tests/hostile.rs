@@ -28,7 +28,11 @@ fn guard(header: &str) -> Guard {
     let store = MemoryStore::new();
     let row = from_json_lines(r#"{"key":"good-key"}"#).next().unwrap().unwrap();
     pollster::block_on(Keys::new(store.clone()).import(row)).unwrap();
-    Guard::builder(Policy::from_toml("policy.toml", &POLICY.replace("HEADER", header)).unwrap()).store(store).audit(Silent).build().unwrap()
+    Guard::builder(Policy::from_toml("policy.toml", &POLICY.replace("HEADER", header)).unwrap())
+        .store(store)
+        .audit(Silent)
+        .build()
+        .unwrap()
 }
 
 fn kind(guard: &Guard, head: &dyn Head) -> Option<Kind> {
@@ -76,7 +80,8 @@ fn every_byte_in_every_source() {
             ("sec-websocket-protocol", [b"chat, base64url.bearer.authorization.keyward.".as_slice(), &good].concat()),
         ] {
             let decided = kind(&guard, &Raw { path: "/", query: None, headers: &[(name, &value)] });
-            let is_the_key = (byte == b'-' && !name.starts_with("sec-") && !value.ends_with(b"Bearer-good-key")) || value == b"Bearer good-key";
+            let is_the_key = (byte == b'-' && !name.starts_with("sec-") && !value.ends_with(b"Bearer-good-key"))
+                || value == b"Bearer good-key";
             assert_eq!(decided.is_none(), is_the_key, "{name}: {value:?} {decided:?}");
         }
         let query = format!("api_key=good%{byte:02x}key");
@@ -94,7 +99,9 @@ fn every_byte_in_every_source() {
 #[test]
 fn broken_encodings_of_a_parameter() {
     let guard = guard("X-Forwarded-For");
-    for query in ["api_key=%", "api_key=%2", "api_key=%zz", "api_key=good-key%", "api_key=%00good-key", "api_key=good-key+", "api_key"] {
+    for query in
+        ["api_key=%", "api_key=%2", "api_key=%zz", "api_key=good-key%", "api_key=%00good-key", "api_key=good-key+", "api_key"]
+    {
         assert_eq!(kind(&guard, &Raw { path: "/", query: Some(query), headers: &[] }), Some(Kind::Malformed), "{query}");
     }
 }
@@ -122,7 +129,12 @@ fn too_much_of_everything_takes_no_more_memory_than_it_is_long() {
         let mut decided = None;
         let counted = allocation_counter::measure(|| decided = kind(&guard, &head));
         assert_eq!(decided, expected, "{name}");
-        assert!(counted.bytes_max < 64 * 1024 + 8 * value.len() as u64, "{name}: {} bytes for {}", counted.bytes_max, value.len());
+        assert!(
+            counted.bytes_max < 64 * 1024 + 8 * value.len() as u64,
+            "{name}: {} bytes for {}",
+            counted.bytes_max,
+            value.len()
+        );
     }
     assert_eq!(kind(&guard, &Raw { path: "/", query: Some(&parameters), headers: &[] }), None);
     let many: Vec<(&str, &[u8])> = (0..5_000).map(|_| ("x-api-key", b"good-key".as_slice())).collect();

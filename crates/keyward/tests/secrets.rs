@@ -120,7 +120,8 @@ fn decide_all(policy: &str, store: &MemoryStore) -> usize {
         (lines(0, LineFormat::Json), lines(1, LineFormat::Text)),
         ((lines(2, LineFormat::JsonMessage { logger: logger() }), lines(3, LineFormat::TextMessage { logger: logger() })), ring),
     );
-    let guard = Guard::builder(Policy::from_toml("policy.toml", policy).unwrap()).store(store.clone()).audit(sink).build().unwrap();
+    let guard =
+        Guard::builder(Policy::from_toml("policy.toml", policy).unwrap()).store(store.clone()).audit(sink).build().unwrap();
     let requests = requests();
     for request in &requests {
         let explanation = pollster::block_on(guard.explain(request));
@@ -130,7 +131,10 @@ fn decide_all(policy: &str, store: &MemoryStore) -> usize {
         match decision {
             Decision::Denied(denial) => assert_clean("a denial", &format!("{:?}", denial.into_response())),
             Decision::Allowed(pass) => {
-                assert_clean("an answer", &format!("{:?} {:?}", pass.headers(), pass.principal().map(|who| who.record().cloned())));
+                assert_clean(
+                    "an answer",
+                    &format!("{:?} {:?}", pass.headers(), pass.principal().map(|who| who.record().cloned())),
+                );
                 let mut headers = request.headers().clone();
                 guard.strip().headers(&mut headers);
                 headers.remove("x-request-id");

@@ -1,7 +1,7 @@
 //! The failure budget (R3): how many bad keys one address may try.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Quota;
@@ -10,12 +10,17 @@ use crate::network::bucket;
 
 pub(crate) struct FailureBudget {
     quota: Quota,
-    table: Mutex<AddressTable>,
+    table: Arc<Mutex<AddressTable>>,
 }
 
 impl FailureBudget {
     pub(crate) fn new(quota: Quota) -> Self {
-        Self { quota, table: Mutex::new(AddressTable::new(AddressTable::SETS)) }
+        Self { quota, table: Arc::new(Mutex::new(AddressTable::new(AddressTable::SETS))) }
+    }
+
+    /// The same addresses' failures, under a quota that may have changed.
+    pub(crate) fn sharing(&self, quota: Quota) -> Self {
+        Self { quota, table: self.table.clone() }
     }
 
     /// How long until one more failure would be taken, if none is left now.

@@ -131,6 +131,12 @@ impl PolicyBuilder {
         hsts => response.hsts;
         /// `refuse` or `close`.
         websocket_on_denial => websocket.on_denial;
+        /// The query parameter of tickets.
+        ticket_query => tickets.query;
+        /// How long a ticket lives, from `1s` to `300s`.
+        ticket_lifetime => tickets.lifetime;
+        /// The issuer that tickets name.
+        ticket_issuer => tickets.issuer;
         /// `best-effort` or `required`.
         audit_mode => audit.mode;
         /// `json` or `text`.
@@ -166,6 +172,12 @@ impl PolicyBuilder {
         report_only_deny => report_only.network.deny;
         /// As `per_key`, told and not enforced.
         report_only_per_key => report_only.limits.per_key;
+        /// As `per_owner`, told and not enforced.
+        report_only_per_owner => report_only.limits.per_owner;
+        /// As `per_address`, told and not enforced.
+        report_only_per_address => report_only.limits.per_address;
+        /// As `per_policy`, told and not enforced.
+        report_only_per_policy => report_only.limits.per_policy;
     }
 
     switches! {
@@ -175,6 +187,8 @@ impl PolicyBuilder {
         insecure_trust_all_proxies => network.insecure_trust_all_proxies;
         /// The usual security headers on every answer.
         security_headers => response.security_headers;
+        /// Whether a ticket opens one connection only (the default).
+        ticket_single_use => tickets.single_use;
         /// Whether handlers see no credential (the default). Query credentials are always removed.
         strip_credentials => response.strip_credentials;
     }

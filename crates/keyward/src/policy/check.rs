@@ -29,6 +29,50 @@ pub(super) fn from_toml(name: &str, text: &str) -> Result<Policy, ConfigError> {
     })
 }
 
+/// Headers of HTTP and of proxies, which can be neither a credential's nor an id's.
+const MEANS_SOMETHING_ELSE: [&str; 18] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "date",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "origin",
+    "proxy-connection",
+    "sec-websocket-protocol",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-forwarded-for",
+    "x-real-ip",
+];
+
+/// Ids are echoed and logged, so no header that may hold a secret, nor one that the answer needs, can carry one.
+fn may_carry_an_id(name: &HeaderName) -> bool {
+    const HOLDS_OR_ANSWERS: [&str; 14] = [
+        "authorization",
+        "cache-control",
+        "content-security-policy",
+        "location",
+        "permissions-policy",
+        "proxy-authorization",
+        "ratelimit",
+        "ratelimit-policy",
+        "referrer-policy",
+        "retry-after",
+        "set-cookie",
+        "strict-transport-security",
+        "vary",
+        "www-authenticate",
+    ];
+    let name = name.as_str();
+    !MEANS_SOMETHING_ELSE.contains(&name) && !HOLDS_OR_ANSWERS.contains(&name) && !name.starts_with("x-ratelimit-")
+}
+
 fn line_of(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
 }
@@ -93,6 +137,8 @@ impl Checker {
         let routes = self.routes("routes", &file.routes);
         self.routes_below_open_paths(&routes, &open_paths);
         let report_only_routes = self.routes("report_only.routes", &file.report_only.routes);
+        let response = self.response(&file.response);
+        self.ids_apart_from_credentials(&response.request_id_header, &sources);
         let has_path_rules = !(open_paths.is_empty()
             && routes.is_empty()
             && report_only_routes.is_empty()
@@ -143,7 +189,7 @@ impl Checker {
             },
             failures_are_said: file.limits.failures.is_some(),
             limits: self.limits("limits", &file.limits),
-            response: self.response(&file.response),
+            response,
             websocket_origins: self.websocket(&file.websocket),
             ticket_parameter: self.tickets(&file.tickets),
             audit_required: self.word("audit.mode", file.audit.mode.as_deref(), &[("best-effort", false), ("required", true)]),
@@ -273,27 +319,6 @@ impl Checker {
     }
 
     fn credential_header(&mut self, field: &str, written: &str) -> Option<HeaderName> {
-        const MEANS_SOMETHING_ELSE: [&str; 19] = [
-            "connection",
-            "content-length",
-            "content-type",
-            "cookie",
-            "date",
-            "expect",
-            "forwarded",
-            "host",
-            "keep-alive",
-            "origin",
-            "proxy-connection",
-            "sec-websocket-protocol",
-            "te",
-            "trailer",
-            "transfer-encoding",
-            "upgrade",
-            "x-forwarded-for",
-            "x-real-ip",
-            "x-request-id",
-        ];
         let Ok(name) = HeaderName::try_from(written) else {
             self.fault(field, format!("`{written}` is no header name"), "write a token of RFC 9110, like \"X-API-Key\"");
             return None;
@@ -307,6 +332,17 @@ impl Checker {
             return None;
         }
         Some(name)
+    }
+
+    fn ids_apart_from_credentials(&mut self, ids: &HeaderName, sources: &[source::Source]) {
+        let holds = |source: &source::Source| matches!(&source.place, Place::Header { name, .. } if name == ids);
+        if let Some(index) = sources.iter().position(holds) {
+            self.fault(
+                format!("sources[{index}].header"),
+                format!("`{ids}` carries request ids, which are echoed and logged"),
+                "give credentials a header of their own",
+            );
+        }
     }
 
     fn clashes(&mut self, field: &str, place: &Place, earlier: &[source::Source]) {
@@ -540,11 +576,11 @@ impl Checker {
         let style = [("problem", BodyStyle::Problem), ("detail", BodyStyle::Detail), ("error", BodyStyle::Error)];
         let request_id_header = match written.request_id_header.as_deref() {
             None => HeaderName::from_static("x-request-id"),
-            Some(name) => HeaderName::try_from(name).unwrap_or_else(|_| {
+            Some(name) => HeaderName::try_from(name).ok().filter(may_carry_an_id).unwrap_or_else(|| {
                 self.fault(
                     "response.request_id_header",
-                    format!("`{name}` is no header name"),
-                    "write a token of RFC 9110, like \"X-Request-ID\"",
+                    format!("`{name}` is no header for ids"),
+                    "write a name that means nothing else, like \"X-Request-ID\": its value is echoed and logged",
                 );
                 HeaderName::from_static("x-request-id")
             }),
