@@ -1,0 +1,54 @@
+//! The program as its users meet it: a real process, real files and real sockets.
+
+mod explain;
+mod folder;
+mod forward_auth;
+mod generate;
+mod policy_check;
+mod scan;
+mod serve;
+mod server;
+mod usage;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// The program, without what the tester's own environment says.
+fn keyward() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
+    for variable in ["KEYWARD_POLICY", "KEYWARD_DATABASE", "KEYWARD_LISTEN", "KEYWARD_LOG", "NO_COLOR"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// Runs it in a folder with these arguments and this on standard input.
+fn run(folder: &Path, arguments: &[&str], input: &str) -> Ran {
+    run_command(keyward().current_dir(folder).args(arguments), input)
+}
+
+fn run_command(command: &mut Command, input: &str) -> Ran {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A program that does not want its input may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    Ran::from(child.wait_with_output().unwrap())
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+struct Ran {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! `keyward serve`: starting, `/whoami`, `/healthz`, the bootstrap key, stopping.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::folder::Folder;
+use crate::server::Server;
+use crate::{keyward, run};
+
+const KEYS: &str = r#"{"key":"CANARY-alpha-0123456789","name":"nightly export","scopes":["reports:read"]}"#;
+
+/// The curl line of the bootstrap key, as the header that it sends and the target.
+fn curl_line(errors: &str) -> (String, String) {
+    let line = errors.lines().find_map(|line| line.trim_start().strip_prefix("curl -H '")).expect("a curl line is shown");
+    let (header, url) = line.split_once("' 'http://").unwrap();
+    let (_, path) = url.strip_suffix('\'').unwrap().split_once('/').unwrap();
+    (header.to_owned(), format!("/{path}"))
+}
+
+#[test]
+fn the_bootstrap_key_is_shown_with_a_line_that_works() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]);
+    // Standard error can be read to its end only when the server has ended, so the line is tried on a second life: each life
+    // has its own key, which the first one's must not open.
+    let (_, first) = server.stop("TERM");
+    let (dead_header, target) = curl_line(&first);
+    let server = Server::start(&folder, &[]);
+    let refused = server.get(&target, &[&dead_header]);
+    assert_eq!((target.as_str(), refused.status), ("/whoami", 401));
+    assert_eq!(refused.header("www-authenticate"), Some("Bearer realm=\"api\", error=\"invalid_token\""));
+}
+
+#[test]
+fn the_shown_line_opens_whoami() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    for (policy, way) in [
+        ("", "-H 'Authorization: Bearer "),
+        ("sources = [{ header = \"X-Own-Key\" }]", "-H 'x-own-key: "),
+        ("sources = [{ cookie = \"key\" }]", "-b 'key="),
+        ("sources = [{ query = \"api_key\" }]", "'http://"),
+    ] {
+        let folder = Folder::with("p.toml", policy);
+        let mut child = keyward()
+            .current_dir(&*folder)
+            .args(["serve", "--listen", ":0", "--policy", "p.toml"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let line = lines.find(|line| line.contains("curl ")).unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let line = line.trim().strip_prefix("curl ").unwrap();
+        assert!(line.starts_with(way), "{line}");
+
+        let answer = ask_as_curl(line);
+        let told: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert_eq!(told["scopes"], serde_json::json!(["keys:manage", "metrics:read"]));
+    }
+}
+
+/// Does what curl would do with these words of a shell.
+fn ask_as_curl(line: &str) -> String {
+    use std::io::{Read, Write};
+    let words: Vec<&str> = line.split('\'').skip(1).step_by(2).collect();
+    let (header, url) = match line.split_once(' ').map(|(flag, _)| flag) {
+        Some("-H") => (format!("{}\r\n", words[0]), words[1]),
+        Some("-b") => (format!("Cookie: {}\r\n", words[0]), words[1]),
+        _ => (String::new(), words[0]),
+    };
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{header}\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[cfg(unix)]
+#[test]
+fn where_others_may_read_standard_error_the_bootstrap_key_is_in_a_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let server = Server::spawn(keyward().current_dir(&*folder).args(["serve", "--listen", "0.0.0.0:0"]));
+    let files: Vec<_> = fs::read_dir(&*folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [file] = &files[..] else { panic!("{files:?}") };
+    assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    let key = fs::read_to_string(file).unwrap();
+    assert_eq!(server.get("/whoami", &[&format!("Authorization: Bearer {}", key.trim_end())]).status, 200);
+    let (_, errors) = server.stop("TERM");
+    assert!(!errors.contains(key.trim_end()), "{errors}");
+    assert!(errors.contains(&format!("\"$(cat {})\"", file.file_name().unwrap().to_str().unwrap())), "{errors}");
+}
+
+#[test]
+fn keys_from_a_file_are_taken_and_no_bootstrap_key_is_made() {
+    let folder = Folder::with("keys.jsonl", KEYS);
+    let server = Server::start(&folder, &["--keys", "keys.jsonl"]);
+
+    let answer = server.get("/whoami", &["X-API-Key: CANARY-alpha-0123456789", "X-Request-ID: trace-7"]);
+    assert_eq!((answer.status, answer.header("x-request-id")), (200, Some("trace-7")));
+    let told = answer.json();
+    assert_eq!(
+        (&told["name"], &told["request_id"], &told["client_ip"]),
+        (&"nightly export".into(), &"trace-7".into(), &"127.0.0.1".into())
+    );
+    assert_eq!((&told["authenticator"], &told["scopes"][0]), (&"store".into(), &"reports:read".into()));
+
+    let answer = server.get("/whoami", &[]);
+    assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Bearer realm=\"api\"")));
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+
+    let answer = server.get("/healthz", &[]);
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"status":"ok"}"#));
+    assert_eq!(server.get("/metrics", &["X-API-Key: CANARY-alpha-0123456789"]).status, 404);
+    assert_eq!(server.send("POST", "/healthz", &[]).status, 405);
+
+    let (status, errors) = server.stop("TERM");
+    assert_eq!(status, Some(0));
+    assert!(!errors.contains("bootstrap") && !errors.contains("CANARY"), "{errors}");
+    let events: Vec<Value> = errors.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let told: Vec<_> = events.iter().map(|event| event["reason"].as_str().unwrap()).collect();
+    assert_eq!(told, ["valid", "missing"], "one event for each decision: {errors}");
+    for field in [
+        "timestamp",
+        "level",
+        "event",
+        "outcome",
+        "request_id",
+        "method",
+        "path",
+        "client_ip",
+        "key_status",
+        "key_id",
+        "key_prefix",
+        "source",
+    ] {
+        assert!(events[0].get(field).is_some(), "{field}");
+    }
+}
+
+#[test]
+fn every_bad_row_is_told_with_file_and_line() {
+    let rows =
+        ["{\"key\":\"CANARY-a\"}", "", "{\"key\":\"CANARY-b\",\"colour\":1}", "CANARY", "{\"key\":\"CANARY-a\"}"].join("\n");
+    let ran = run(&Folder::with("keys.jsonl", &rows), &["serve", "--listen", ":0", "--keys", "keys.jsonl"], "");
+    assert_eq!((ran.status, ran.out.as_str()), (2, ""));
+    let places: Vec<_> = ran.err.lines().map(|line| line.split(": ").next().unwrap()).collect();
+    assert_eq!(places, ["keys.jsonl:3", "keys.jsonl:4", "keys.jsonl:5"], "{}", ran.err);
+    assert!(!ran.err.contains("CANARY"), "{}", ran.err);
+}
+
+#[test]
+fn a_bad_policy_is_told_with_its_line() {
+    let folder = Folder::with("p.toml", "\nresolution = \"guess\"\n");
+    let ran = run(&folder, &["serve", "--policy", "p.toml"], "");
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.starts_with("p.toml:2: resolution: "), "{}", ran.err);
+    folder.write("p.toml", "authenticators = [\"palmist\"]\n");
+    let ran = run(&folder, &["serve", "--policy", "p.toml"], "");
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.contains("p.toml: authenticators[0]: nothing is called `palmist`"), "{}", ran.err);
+}
+
+#[test]
+fn an_address_that_is_taken_is_a_fault() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]);
+    let ran = run(&folder, &["serve", "--listen", &server.address.to_string()], "");
+    assert_eq!((ran.status, ran.out.as_str()), (3, ""));
+    assert!(ran.err.contains(&format!("cannot listen on {}", server.address)), "{}", ran.err);
+}
+
+#[test]
+fn guessing_is_bounded_unless_the_policy_says_otherwise() {
+    let folder = Folder::with("keys.jsonl", KEYS);
+    folder.write("off.toml", "[limits]\nfailures = \"off\"\n");
+    let guesses = |arguments: &[&str]| {
+        let server = Server::start(&folder, arguments);
+        let statuses: Vec<u16> =
+            (0..62).map(|guess| server.get("/whoami", &[&format!("X-API-Key: guess-{guess}")]).status).collect();
+        assert_eq!(server.get("/whoami", &["X-API-Key: CANARY-alpha-0123456789"]).status, 200);
+        assert!(statuses[..60].iter().all(|status| *status == 401), "{statuses:?}");
+        statuses[61]
+    };
+    assert_eq!(guesses(&["--keys", "keys.jsonl"]), 429);
+    assert_eq!(guesses(&["--keys", "keys.jsonl", "--policy", "off.toml"]), 401);
+}
+
+#[test]
+fn audit_lines_can_be_text() {
+    let folder = Folder::with("p.toml", "[audit]\nmode = \"required\"\nformat = \"text\"\n");
+    let server = Server::start(&folder, &["--policy", "p.toml"]);
+    server.get("/whoami", &["X-API-Key: CANARY"]);
+    let (_, errors) = server.stop("INT");
+    assert!(
+        errors.lines().any(|line| line.contains(" WARNING api_key_rejected ") && line.contains(" reason=unknown")),
+        "{errors}"
+    );
+    assert!(!errors.contains("CANARY"), "{errors}");
+}
+
+#[test]
+fn where_nobody_reads_the_audit_a_required_one_lets_nobody_in() {
+    let folder = Folder::with("keys.jsonl", KEYS);
+    folder.write("required.toml", "[audit]\nmode = \"required\"\n");
+    let server = Server::start_unheard(&folder, &["--keys", "keys.jsonl", "--policy", "required.toml"]);
+    assert_eq!(server.get("/whoami", &["X-API-Key: CANARY-alpha-0123456789"]).status, 503);
+    assert_eq!(server.get("/whoami", &[]).status, 401);
+    assert_eq!(server.get("/healthz", &[]).status, 200);
+
+    let server = Server::start_unheard(&folder, &["--keys", "keys.jsonl"]);
+    assert_eq!(server.get("/whoami", &["X-API-Key: CANARY-alpha-0123456789"]).status, 200);
+    assert_eq!(server.stop("TERM").0, Some(0));
+}

@@ -1,0 +1,77 @@
+//! Exit status, help and environment.
+
+use crate::folder::Folder;
+use crate::{keyward, run, run_command};
+
+#[test]
+fn wrong_usage_is_2() {
+    let folder = Folder::new();
+    for arguments in [
+        &[][..],
+        &["dance"],
+        &["serve", "--colour", "red"],
+        &["serve", "--listen", "8080"],
+        &["serve", "--policy", "missing.toml"],
+        &["serve", "--keys", "missing.jsonl"],
+        &["serve", "--database", "postgres://me:CANARY@db/keys"],
+        &["explain", "--now", "yesterday"],
+        &["explain", "--peer", "nobody"],
+        &["policy"],
+        &["policy", "check", "missing.toml"],
+        &["generate", "--count", "0"],
+        &["generate", "--prefix", "Not Good"],
+        &["scan"],
+        &["completions", "abacus"],
+    ] {
+        let ran = run(&folder, arguments, "");
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{arguments:?}: {ran:?}");
+        assert!(!ran.err.is_empty() && !ran.err.contains("CANARY") && !ran.err.contains("panicked"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_database_that_is_not_there_yet_is_told_with_what_is() {
+    let ran = run(&Folder::new(), &["serve", "--database", "postgres://me:CANARY@db/keys"], "");
+    assert!(ran.err.contains("`postgres` databases are not available") && ran.err.contains("`memory:`"), "{}", ran.err);
+}
+
+#[test]
+fn every_command_helps_with_an_example() {
+    for arguments in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["explain", "--help"],
+        &["policy", "check", "--help"],
+        &["generate", "--help"],
+        &["scan", "--help"],
+        &["completions", "--help"],
+    ] {
+        let ran = run(&Folder::new(), arguments, "");
+        assert_eq!(ran.status, 0);
+        assert!(ran.out.contains("Examples:\n  "), "{}", ran.out);
+    }
+}
+
+#[test]
+fn flags_and_environment_agree() {
+    let folder = Folder::with("p.toml", "resolution = \"guess\"\n");
+    let by_variable = |name: &str, value: &str| run_command(keyward().current_dir(&*folder).arg("serve").env(name, value), "");
+    for (name, flag, value) in [
+        ("KEYWARD_POLICY", "--policy", "p.toml"),
+        ("KEYWARD_DATABASE", "--database", "redis://db"),
+        ("KEYWARD_LISTEN", "--listen", "nowhere"),
+    ] {
+        let (by_variable, by_flag) = (by_variable(name, value), run(&folder, &["serve", flag, value], ""));
+        assert_eq!((by_variable.status, by_variable.err), (2, by_flag.err), "{name}");
+    }
+    assert_eq!(by_variable("KEYWARD_LOG", "a=b=c").status, 2);
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let ran = run(&Folder::new(), &["completions", shell], "");
+        assert_eq!(ran.status, 0);
+        assert!(ran.out.contains("explain"), "{shell}");
+    }
+}
