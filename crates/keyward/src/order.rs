@@ -15,11 +15,11 @@ use crate::explain::{CandidateTold, Trace};
 use crate::guard::{Asked, NamedAuthenticator, Parts};
 use crate::head::Head;
 use crate::key::{self, Record};
-use crate::limit::{Bucket, Charge, Limits, QuotaStanding, Taking, Whose};
+use crate::limit::{Limits, QuotaStanding, Taking};
 use crate::network::Client;
 use crate::path::RulePath;
-use crate::policy::{self, LimitRules, RouteMatch};
-use crate::proof::{Allowed, Authorised, Demands, Gate, Shut, Verdict, Verified};
+use crate::policy::{self, RouteMatch};
+use crate::proof::{Allowed, Authorised, Counted, Demands, Gate, Shut, Verdict, Verified, buckets};
 use crate::request_id::RequestId;
 use crate::resolve::{Candidate, Candidates, Extracted, extract, resolve};
 use crate::scope::Requirement;
@@ -47,7 +47,7 @@ pub(crate) enum Patience {
 }
 
 impl Patience {
-    async fn get<T>(self, answer: Answer<T>) -> Result<T, Stop> {
+    pub(crate) async fn get<T>(self, answer: Answer<T>) -> Result<T, Stop> {
         let result = match (self, answer) {
             (_, Answer::Ready(result)) => result,
             (Self::GivesUp, Answer::Pending(_)) => return Err(Stop::WouldWait),
@@ -209,11 +209,19 @@ pub(crate) async fn judge<'r, H: Head + ?Sized>(
     let requirement = shut.requirement();
     let Some(verified) = authenticate(guard, trail, &shut, candidates, patience).await? else { return Ok(shut.missing(trail)?) };
     let authorised = authorise(guard, trail, requirement, verified)?;
-    let charge = charge(guard, trail, &authorised, patience).await?;
-    authorised.charged(charge.as_ref()).map_err(|principal| {
-        trail.denied = Some(principal);
-        Kind::Limited.into()
-    })
+    let counted = Counted::count(guard, trail, &authorised, patience).await?;
+    match authorised.charged(counted) {
+        Ok(allowed) => {
+            if let Some(principal) = allowed.principal() {
+                try_new_limits(guard, trail, principal);
+            }
+            Ok(allowed)
+        }
+        Err(principal) => {
+            trail.denied = Some(principal);
+            Err(Kind::Limited.into())
+        }
+    }
 }
 
 fn find_candidates<'r, H: Head + ?Sized>(guard: &'r Parts, head: &'r H, path: &RulePath<'_>) -> Extracted<'r> {
@@ -472,63 +480,17 @@ fn authorise<'r, H: Head + ?Sized>(
     Ok(authorised)
 }
 
-async fn charge<H: Head + ?Sized>(
-    guard: &Parts,
-    trail: &mut Trail<'_, H>,
-    authorised: &Authorised,
-    patience: Patience,
-) -> Result<Option<Charge>, Stop> {
-    let principal = authorised.principal();
-    let (now, peek) = (trail.now, trail.trace.is_some());
-    let report_only = &guard.policy.report_only.limits;
-    let trial = buckets(report_only, &report_only.per_key, principal, trail.client.address);
-    let enforced = buckets(
-        &guard.policy.limits,
-        principal.limits().unwrap_or(&guard.policy.limits.per_key),
-        principal,
-        trail.client.address,
-    );
-    let charge = if enforced.is_empty() {
-        None
-    } else {
-        Some(patience.get(guard.limits.take(&Taking { now, buckets: &enforced, peek })).await?)
-    };
-    if let Some(charge) = &charge {
-        trail.retry_after = charge.refused_for;
-        trail.standings.clone_from(&charge.standings);
-        trail.note("limits", || match charge.refused_for {
-            Some(wait) => format!("limited for {wait:?}"),
-            None => "within".to_owned(),
-        });
+/// Rules that are only reported (after the enforced ones, so that they never charge for a refused request).
+fn try_new_limits<H: Head + ?Sized>(guard: &Parts, trail: &mut Trail<'_, H>, principal: &Principal) {
+    let rules = &guard.policy.report_only.limits;
+    let buckets = buckets(rules, &rules.per_key, principal, trail.client.address);
+    if buckets.is_empty() {
+        return;
     }
-    let admitted = charge.as_ref().is_none_or(|charge| charge.refused_for.is_none());
-    if admitted
-        && !trial.is_empty()
-        && let Answer::Ready(Ok(charge)) = guard.report_only_limits.take(&Taking { now, buckets: &trial, peek })
+    let taking = Taking { now: trail.now, buckets: &buckets, peek: trail.trace.is_some() };
+    if let Answer::Ready(Ok(charge)) = guard.report_only_limits.take(&taking)
         && charge.refused_for.is_some()
     {
         trail.report(Kind::Limited);
     }
-    Ok(charge)
-}
-
-/// Everything that is counted for a principal (R9.2).
-fn buckets<'a>(
-    rules: &'a LimitRules,
-    per_key: &'a [crate::limit::Quota],
-    principal: &'a Principal,
-    client: Option<IpAddr>,
-) -> SmallVec<[Bucket<'a>; 2]> {
-    let key = match principal.key_id() {
-        Some(id) => Whose::Key(id),
-        None => Whose::Identity(principal.authenticator(), principal.id()),
-    };
-    let all = [
-        (Some(key), per_key),
-        (principal.owner().map(Whose::Owner), &rules.per_owner),
-        (client.map(Whose::Address), &rules.per_address),
-        (Some(Whose::Policy), &rules.per_policy),
-    ];
-    let counted = all.into_iter().filter(|(_, quotas)| !quotas.is_empty());
-    counted.filter_map(|(whose, quotas)| Some(Bucket { whose: whose?, quotas })).collect()
 }

@@ -1,8 +1,7 @@
 //! What it may do (R13, R8).
 
-use super::{Allowed, Principal, Verified};
+use super::{Allowed, Counted, Principal, Verified};
 use crate::decision::Kind;
-use crate::limit::Charge;
 use crate::network::Client;
 use crate::scope::Requirement;
 
@@ -51,12 +50,9 @@ impl Authorised {
         &self.principal
     }
 
-    /// Within its limits: the end of the decision. A refused charge ends it otherwise.
-    pub(crate) fn charged(self, charge: Option<&Charge>) -> Result<Allowed, Principal> {
-        match charge.and_then(|charge| charge.refused_for) {
-            Some(_) => Err(self.principal),
-            None => Ok(Allowed::to(self.principal)),
-        }
+    /// Within its limits: the end of the decision. Who was refused, otherwise.
+    pub(crate) fn charged(self, counted: Counted) -> Result<Allowed, Principal> {
+        if counted.is_refused() { Err(self.principal) } else { Ok(Allowed::to(self.principal)) }
     }
 }
 

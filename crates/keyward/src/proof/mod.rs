@@ -2,15 +2,17 @@
 //! it: leaving a check out does not compile.
 //!
 //! [`Gate`](gate::Gate) (the target, the routes, the networks) → [`Verified`](verified::Verified) (whose key) →
-//! [`Authorised`](authorised::Authorised) (what it may do) → [`Allowed`] (within its limits).
+//! [`Authorised`](authorised::Authorised) (what it may do) → [`Counted`](counted::Counted) (what it has used) → [`Allowed`].
 
 mod allowed;
 mod authorised;
+mod counted;
 mod gate;
 mod verified;
 
 pub(crate) use allowed::Allowed;
 pub(crate) use authorised::{Authorised, Demands};
+pub(crate) use counted::{Counted, buckets};
 pub(crate) use gate::{Gate, Shut};
 pub use verified::Principal;
 pub(crate) use verified::{AuthenticatorName, Verdict, Verified};
