@@ -361,6 +361,19 @@ fn one_address_has_so_many_requests_in_a_window_on_all_paths_together() {
 }
 
 #[test]
+fn one_address_can_try_so_many_bad_keys_and_that_ends_no_good_one() {
+    let server = start(&[("GLOWBACK_API_KEY", "good"), ("GLOWBACK_RATE_LIMIT", "3"), ("GLOWBACK_RATE_WINDOW", "3600")]);
+    for target in ["/backtests", "/v1/backtests", "/nope"] {
+        assert_eq!(server.get(target, &["X-API-Key: bad"]).status, 401, "{target}");
+    }
+    for target in ["/backtests", "/v1/backtests"] {
+        assert_eq!(server.get(target, &["X-API-Key: bad"]).status, 429, "{target}");
+        assert_eq!(server.get(target, &["X-API-Key: good"]).status, 200, "{target}");
+        assert_eq!(server.get(target, &[]).status, 401, "{target}");
+    }
+}
+
+#[test]
 fn a_wrong_variable_is_named_and_nothing_starts() {
     for (variable, value) in [
         ("GLOWBACK_API_KEY", " , ,"),

@@ -7,21 +7,23 @@ use axum::routing::get;
 use axum::{Json, Router, middleware};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
+use keyward::Guard;
 use serde::Serialize;
 
 use crate::backtest::Order;
 use crate::body_limit::limit_body;
 use crate::errors::{ApiError, in_v1_shape};
-use crate::guards::Guards;
 use crate::log::log_request;
 use crate::runs::{Run, Runs};
 
-pub(crate) fn router(guards: Guards, max_body_bytes: usize) -> Router {
+pub(crate) fn router(guard: Guard, max_body_bytes: usize) -> Router {
     let runs = Runs::default();
-    let plain = routes(runs.clone(), max_body_bytes).layer(keyward_axum::guard(guards.plain));
-    let v1 = routes(runs, max_body_bytes).layer(middleware::from_fn(in_v1_shape)).layer(keyward_axum::guard(guards.v1));
-    // Around the guards, so that what they deny is told too. It sees requests before them, and looks at no query and no header.
-    plain.nest("/v1", v1).layer(middleware::from_fn(log_request))
+    let v1 = routes(runs.clone(), max_body_bytes).layer(middleware::from_fn(in_v1_shape));
+    routes(runs, max_body_bytes)
+        .nest("/v1", v1)
+        .layer(keyward_axum::guard(guard))
+        // Around the guard, so that what it denies is told too. It sees requests before it, and looks at no query and no header.
+        .layer(middleware::from_fn(log_request))
 }
 
 fn routes(runs: Runs, max_body_bytes: usize) -> Router {

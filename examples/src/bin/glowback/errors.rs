@@ -74,11 +74,14 @@ fn v1_body(code: &str, message: &str, request_id: &str) -> Bytes {
     serde_json::to_vec(&body).unwrap_or_default().into()
 }
 
-/// The guard's denials under `/v1`.
+/// The guard's denials under `/v1`; the others are written as the policy says.
 pub(crate) struct V1Errors;
 
 impl Renderer for V1Errors {
     fn render(&self, denied: &Denied<'_>) -> Option<(HeaderValue, Bytes)> {
+        if denied.path != "/v1" && !denied.path.starts_with("/v1/") {
+            return None;
+        }
         // One code as there is one message: the document tells clients nothing more about a 401.
         let code = if denied.status == StatusCode::UNAUTHORIZED { "unauthorized" } else { denied.code };
         let body = v1_body(code, denied.detail, denied.request_id.as_str());

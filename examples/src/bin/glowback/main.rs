@@ -18,13 +18,13 @@
 //! Standard output says `listening on ADDRESS` when the server is ready; logs go to standard error, one line each. Exit status:
 //! 2 for a wrong variable, 3 where the port cannot be had.
 //!
-//! Everything about keys is in `guards.rs`; the rest is what the service would have anyway.
+//! Everything about keys is in `guard.rs`; the rest is what the service would have anyway.
 
 mod api;
 mod backtest;
 mod body_limit;
 mod errors;
-mod guards;
+mod guard;
 mod log;
 mod runs;
 mod settings;
@@ -34,9 +34,9 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use keyward::Guard;
 use tokio::net::TcpListener;
 
-use crate::guards::Guards;
 use crate::settings::Settings;
 
 const WRONG_CONFIGURATION: u8 = 2;
@@ -49,11 +49,11 @@ async fn main() -> ExitCode {
         Err(error) => return fail(WRONG_CONFIGURATION, &error),
     };
     log::start(&settings);
-    let guards = match Guards::build(&settings) {
-        Ok(guards) => guards,
+    let guard = match guard::build(&settings) {
+        Ok(guard) => guard,
         Err(error) => return fail(WRONG_CONFIGURATION, &error),
     };
-    match serve(&settings, guards).await {
+    match serve(&settings, guard).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(FAULT, &error),
     }
@@ -64,9 +64,9 @@ fn fail(status: u8, error: &dyn Display) -> ExitCode {
     ExitCode::from(status)
 }
 
-async fn serve(settings: &Settings, guards: Guards) -> std::io::Result<()> {
+async fn serve(settings: &Settings, guard: Guard) -> std::io::Result<()> {
     let listener = TcpListener::bind(settings.address).await?;
-    let router = api::router(guards, settings.max_body_bytes);
+    let router = api::router(guard, settings.max_body_bytes);
     writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?)?;
     // With the peers' addresses: limits and logs go by them.
     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())

@@ -1,34 +1,16 @@
-//! All that this service says about keys: one policy, and a guard for each shape of its errors.
+//! All that this service says about keys.
 
 use std::io::Stderr;
-use std::sync::Arc;
 
 use keyward::audit::{LineFormat, Lines};
-use keyward::limit::LocalLimits;
 use keyward::policy::Source;
 use keyward::{ConfigError, Guard, Policy};
 
 use crate::errors::V1Errors;
 use crate::settings::{API_KEY, LogFormat, Settings};
 
-/// The guards of the two sets of paths. They share limits and log; only the shape of a denial differs.
-pub(crate) struct Guards {
-    /// Denials are `{"detail": …}`.
-    pub(crate) plain: Guard,
-    /// Denials are `{"error": …, "request_id": …}`.
-    pub(crate) v1: Guard,
-}
-
-impl Guards {
-    pub(crate) fn build(settings: &Settings) -> Result<Self, ConfigError> {
-        let policy = policy(settings)?;
-        let limits = LocalLimits::new();
-        let audit = Arc::new(audit(settings));
-        let guard = || {
-            Guard::builder(policy.clone()).environment(|name| std::env::var_os(name)).limits(limits.clone()).audit(audit.clone())
-        };
-        Ok(Self { plain: guard().build()?, v1: guard().renderer(V1Errors).build()? })
-    }
+pub(crate) fn build(settings: &Settings) -> Result<Guard, ConfigError> {
+    Guard::builder(policy(settings)?).environment(|name| std::env::var_os(name)).audit(audit(settings)).renderer(V1Errors).build()
 }
 
 fn policy(settings: &Settings) -> Result<Policy, ConfigError> {
@@ -36,7 +18,7 @@ fn policy(settings: &Settings) -> Result<Policy, ConfigError> {
     Policy::builder()
         .configured_keys(API_KEY, Some(","), None, &[])
         .insecure_allow_without_keys(settings.development)
-        // "The first valid key found is used": a wrong key in a higher source does not hide a right one in a lower.
+        // A wrong key in a higher source does not hide a right one in a lower.
         .sources([Source::bearer(), Source::header("X-API-Key"), Source::query("api_key")])
         .resolution("first-valid")
         .realm("glowback")
