@@ -1,1 +1,12 @@
 //! Running examples for Keyward, one binary each.
+
+/// The programs on the pages of the documentation are compiled, and run where they can be.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../docs/axum.md")]
+    struct Axum;
+    #[doc = include_str!("../../docs/core.md")]
+    struct Core;
+    #[doc = include_str!("../../docs/policy.md")]
+    struct Policy;
+}

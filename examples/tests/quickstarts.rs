@@ -5,6 +5,14 @@ mod support;
 use support::{Server, command};
 
 #[test]
+fn the_page_about_axum_begins_with_the_quick_start() {
+    let page = include_str!("../../docs/axum.md");
+    let (_, program) = include_str!("../src/bin/quickstart-axum.rs").split_once("\n\n").unwrap();
+    let (_, shown) = page.split_once("```rust,no_run\n").unwrap();
+    assert!(shown.starts_with(&format!("{program}```")), "docs/axum.md shows another program than quickstart-axum.rs");
+}
+
+#[test]
 fn the_quick_start_for_axum_prints_a_command_that_works() {
     let server = Server::start(env!("CARGO_BIN_EXE_quickstart-axum"), &[]);
     assert_eq!(server.get("/reports", &[]).status, 401);
