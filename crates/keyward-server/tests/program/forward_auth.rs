@@ -114,7 +114,7 @@ fn nginx_is_told_limits_and_faults_as_403() {
     assert!(limited.header("retry-after").is_some() && for_nginx.header("retry-after").is_some());
 
     let folder = Folder::with("keys.jsonl", KEYS);
-    folder.write("p.toml", &format!("{POLICY}\n[audit]\nmode = \"required\"\n"));
+    folder.write("p.toml", format!("{POLICY}\n[audit]\nmode = \"required\"\n"));
     let server = Server::start_unheard(&folder, &["--keys", "keys.jsonl", "--policy", "p.toml"]);
     assert_eq!(server.get("/auth", &[GET, WHERE, ALPHA]).status, 503);
     let for_nginx = server.get("/auth?nginx", &[ORIGINAL_GET, ORIGINAL_WHERE, ALPHA]);
