@@ -22,10 +22,12 @@ pub(crate) struct Shut<'g> {
 }
 
 impl<'g> Gate<'g> {
-    /// In this order: the target's form (R1.2), open paths and preflights (R1.4, R1.5), the routes (R1.3), the client (R2), the
-    /// policy's networks (R4).
+    /// In this order: the target's form (R1.2), open paths and preflights (R1.4, R1.5), the routes (R1.3), whether the client is
+    /// known (R2), the policy's networks (R4).
     pub(crate) fn admit<'r, H: Head + ?Sized>(guard: &'g Parts, trail: &mut Trail<'r, H>) -> Result<Self, Kind> {
         let (policy, head) = (&guard.policy, trail.head);
+        // Who asks is found first, so that every event can tell it; it is judged in its turn, below.
+        trail.find_client(guard);
         let path = RulePath::read(head.method(), head.path(), head.query(), policy.has_path_rules);
         let path = trail.path.insert(path.map_err(|_| Kind::Path)?);
         // What a guard of one route demands in addition is not taken back by the policy's calling its path open.
@@ -43,7 +45,6 @@ impl<'g> Gate<'g> {
             RouteMatch::Route(route) => (Some(&route.requirement), route.optional),
             RouteMatch::MethodNotNamed => return Err(Kind::Route),
         };
-        trail.find_client(guard);
         if guard.needs_client && trail.client.address.is_none() {
             return Err(trail.no_peer());
         }
