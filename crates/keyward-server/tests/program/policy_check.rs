@@ -39,7 +39,7 @@ fn every_error_is_told_with_its_line_and_mend() {
 #[test]
 fn unknown_names_and_what_is_no_toml_have_a_line() {
     for (text, begins) in [
-        ("\ncolour = \"red\"\n", "p.toml:2: unknown field `colour`"),
+        ("\ncolour = \"red\"\n", "p.toml:2: colour: unknown field `colour`"),
         ("[access]\nrealm = \n", "p.toml:2: "),
         ("[[", "p.toml:1: "),
     ] {
