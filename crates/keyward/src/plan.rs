@@ -137,21 +137,16 @@ impl HeaderPlan {
         if !is_handshake && matches!(head.method(), "GET" | "HEAD" | "OPTIONS") {
             return true;
         }
-        let same = |origin: &str, value: &[u8]| value.eq_ignore_ascii_case(origin.as_bytes());
-        let is_known = |value: &[u8]| {
-            policy.public_origin.as_ref().is_some_and(|own| same(own, value))
-                || (is_handshake && policy.websocket_origins.iter().any(|allowed| same(allowed, value)))
-        };
         let origins = self.values(head, self.origin);
-        let fetch_sites = self.values(head, self.fetch_site);
-        let origin_is_good = match origins[..] {
-            [] => !is_handshake,
-            [origin] => is_known(trim_blanks(origin)),
-            _ => false,
-        };
-        let is_allowed_elsewhere = is_handshake && !origins.is_empty() && origin_is_good;
-        origin_is_good
-            && (is_allowed_elsewhere || !fetch_sites.iter().any(|site| trim_blanks(site).eq_ignore_ascii_case(b"cross-site")))
+        let is = |known: &str| matches!(origins[..], [origin] if trim_blanks(origin).eq_ignore_ascii_case(known.as_bytes()));
+        if is_handshake && policy.websocket_origins.iter().any(|friend| is(friend)) {
+            // A friend's page is another site: its handshakes say so.
+            return true;
+        }
+        let is_cross_site = |site: &&[u8]| trim_blanks(site).eq_ignore_ascii_case(b"cross-site");
+        let is_own = policy.public_origin.as_ref().is_some_and(|own| is(own));
+        let says_nothing = origins.is_empty() && !is_handshake;
+        (is_own || says_nothing) && !self.values(head, self.fetch_site).iter().any(is_cross_site)
     }
 
     pub(crate) fn ambient<'r, H: Head + ?Sized>(&'r self, own: &dyn Authenticator, head: &'r H, now: Now) -> Ambient<'r> {
