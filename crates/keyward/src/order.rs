@@ -483,9 +483,12 @@ fn authorise<'r, H: Head + ?Sized>(
 /// Rules that are only reported (after the enforced ones, so that they never charge for a refused request).
 fn try_new_limits<H: Head + ?Sized>(guard: &Parts, trail: &mut Trail<'_, H>, principal: &Principal) {
     let rules = &guard.policy.report_only.limits;
+    if rules.is_nothing() {
+        return;
+    }
     let buckets = buckets(rules, &rules.per_key, principal, trail.client.address);
     if buckets.is_empty() {
-        return;
+        return; // An owner's quota, and a key without an owner.
     }
     let taking = Taking { now: trail.now, buckets: &buckets, peek: trail.trace.is_some() };
     if let Answer::Ready(Ok(charge)) = guard.report_only_limits.take(&taking)

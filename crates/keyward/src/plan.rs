@@ -93,10 +93,12 @@ impl HeaderPlan {
 
     /// The value, if there is exactly one.
     fn only<'r, H: Head + ?Sized>(&self, head: &'r H, index: usize) -> Option<&'r [u8]> {
-        match self.values(head, index)[..] {
-            [value] => Some(trim_blanks(value)),
-            _ => None,
-        }
+        let (mut first, mut count) = (None, 0_usize);
+        head.header(self.wanted(index), &mut |value| {
+            first.get_or_insert(value);
+            count += 1;
+        });
+        first.filter(|_| count == 1).map(trim_blanks)
     }
 
     pub(crate) fn request_id<'r, H: Head + ?Sized>(&self, head: &'r H) -> Option<&'r [u8]> {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arrayvec::ArrayString;
 use crossbeam_queue::ArrayQueue;
-use smallvec::SmallVec;
 
 use super::{AuditEvent, AuditSink, Level};
 use crate::answer::Answer;
@@ -46,13 +46,40 @@ struct Kept {
     report_only: Option<&'static str>,
     latency: Option<Duration>,
     /// The texts one behind the other, and where each ends; `u32::MAX`: there is none.
-    texts: SmallVec<[u8; 192]>,
+    texts: Texts,
     ends: [u32; 8],
+}
+
+#[derive(Debug)]
+enum Texts {
+    /// Enough for most paths.
+    Short(ArrayString<160>),
+    Long(String),
+}
+
+impl Texts {
+    fn push(&mut self, text: &str) {
+        match self {
+            Self::Short(short) => {
+                if short.try_push_str(text).is_err() {
+                    *self = Self::Long(format!("{short}{text}"));
+                }
+            }
+            Self::Long(long) => long.push_str(text),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Short(short) => short,
+            Self::Long(long) => long,
+        }
+    }
 }
 
 impl Kept {
     fn copy(event: &AuditEvent<'_>) -> Self {
-        let mut texts = SmallVec::new();
+        let mut texts = Texts::Short(ArrayString::new());
         let mut ends = [u32::MAX; 8];
         let all = [
             Some(event.request_id),
@@ -66,8 +93,8 @@ impl Kept {
         ];
         for (end, text) in ends.iter_mut().zip(all) {
             if let Some(text) = text {
-                texts.extend_from_slice(text.as_bytes());
-                *end = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+                texts.push(text);
+                *end = u32::try_from(texts.as_str().len()).unwrap_or(u32::MAX);
             }
         }
         Self {
@@ -92,10 +119,10 @@ impl Kept {
     fn tell(&self, read: impl FnOnce(&AuditEvent<'_>)) {
         let mut start = 0;
         let texts = self.ends.map(|end| {
-            let end = usize::try_from(end).ok().filter(|end| *end <= self.texts.len())?;
-            let text = std::str::from_utf8(&self.texts[start..end]).ok();
+            let end = usize::try_from(end).ok()?;
+            let text = self.texts.as_str().get(start..end)?;
             start = end;
-            text
+            Some(text)
         });
         let [request_id, method, path, key_id, key_prefix, name, owner, authenticator] = texts;
         read(&AuditEvent {

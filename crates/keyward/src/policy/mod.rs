@@ -106,6 +106,12 @@ pub(crate) struct LimitRules {
     pub(crate) per_policy: Vec<Quota>,
 }
 
+impl LimitRules {
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.per_key.is_empty() && self.per_owner.is_empty() && self.per_address.is_empty() && self.per_policy.is_empty()
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct RouteRule {
     pub(crate) pattern: PathPattern,

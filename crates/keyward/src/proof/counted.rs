@@ -13,8 +13,7 @@ use crate::policy::LimitRules;
 
 /// Proof that everything was counted that a request has to be counted under.
 pub(crate) struct Counted {
-    /// `None`: nothing has to be counted.
-    charge: Option<Charge>,
+    is_refused: bool,
 }
 
 impl Counted {
@@ -28,21 +27,21 @@ impl Counted {
         let (rules, principal) = (&guard.policy.limits, authorised.principal());
         let buckets = buckets(rules, principal.limits().unwrap_or(&rules.per_key), principal, trail.client.address);
         if buckets.is_empty() {
-            return Ok(Self { charge: None });
+            return Ok(Self { is_refused: false });
         }
         let taking = Taking { now: trail.now, buckets: &buckets, peek: trail.trace.is_some() };
-        let charge = patience.get(guard.limits.take(&taking)).await?;
-        trail.retry_after = charge.refused_for;
-        trail.standings.clone_from(&charge.standings);
-        trail.note("limits", || match charge.refused_for {
+        let Charge { refused_for, standings } = patience.get(guard.limits.take(&taking)).await?;
+        trail.retry_after = refused_for;
+        trail.standings = standings;
+        trail.note("limits", || match refused_for {
             Some(wait) => format!("limited for {wait:?}"),
             None => "within".to_owned(),
         });
-        Ok(Self { charge: Some(charge) })
+        Ok(Self { is_refused: refused_for.is_some() })
     }
 
     pub(super) fn is_refused(&self) -> bool {
-        self.charge.as_ref().is_some_and(|charge| charge.refused_for.is_some())
+        self.is_refused
     }
 }
 
@@ -52,17 +51,24 @@ pub(crate) fn buckets<'a>(
     per_key: &'a [Quota],
     principal: &'a Principal,
     client: Option<IpAddr>,
-) -> SmallVec<[Bucket<'a>; 2]> {
-    let key = match principal.key_id() {
-        Some(id) => Whose::Key(id),
-        None => Whose::Identity(principal.authenticator(), principal.id()),
+) -> SmallVec<[Bucket<'a>; 1]> {
+    let mut buckets = SmallVec::new();
+    let mut count = |whose, quotas: &'a [Quota]| {
+        if !quotas.is_empty() {
+            buckets.push(Bucket { whose, quotas });
+        }
     };
-    let all = [
-        (Some(key), per_key),
-        (principal.owner().map(Whose::Owner), &rules.per_owner),
-        (client.map(Whose::Address), &rules.per_address),
-        (Some(Whose::Policy), &rules.per_policy),
-    ];
-    let counted = all.into_iter().filter(|(_, quotas)| !quotas.is_empty());
-    counted.filter_map(|(whose, quotas)| Some(Bucket { whose: whose?, quotas })).collect()
+    match principal.key_id() {
+        Some(id) => count(Whose::Key(id), per_key),
+        None => count(Whose::Identity(principal.authenticator(), principal.id()), per_key),
+    }
+    if let Some(owner) = principal.owner() {
+        count(Whose::Owner(owner), &rules.per_owner);
+    }
+    // A guard with such a quota lets nobody in whose address is unknown (R2.3).
+    if let Some(address) = client {
+        count(Whose::Address(address), &rules.per_address);
+    }
+    count(Whose::Policy, &rules.per_policy);
+    buckets
 }

@@ -1,23 +1,22 @@
 //! A credential in a header, with or without a scheme (R5.2, RFC 9110 §11.4, RFC 6750 §2.1).
 
-use super::Found;
 use crate::credential::Credential;
 
-pub(super) fn look<'r>(values: &[&'r [u8]], scheme: Option<&str>) -> Found<'r> {
-    Found::of(values.iter().copied(), |value| {
-        let value = trim_blanks(value);
-        let Some(scheme) = scheme else { return Some(Credential::new(value)) };
-        if value.is_empty() {
-            return Some(Credential::malformed(value));
-        }
-        let rest = after_scheme(value, scheme)?;
-        let token = rest.trim_ascii_start_spaces();
-        // Nothing behind the scheme, or something other than spaces between: the scheme is ours, the rest is no credential.
-        if token.is_empty() || token.len() == rest.len() {
-            return Some(Credential::malformed(value));
-        }
-        Some(Credential::new(token))
-    })
+/// The credential in the header's one value; `None` where the value is another scheme's.
+pub(super) fn read<'r>(value: &'r [u8], scheme: Option<&str>) -> Option<Credential<'r>> {
+    let value = trim_blanks(value);
+    let Some(scheme) = scheme else { return Some(Credential::new(value)) };
+    if value.is_empty() {
+        return Some(Credential::malformed(value));
+    }
+    let rest = after_scheme(value, scheme)?;
+    let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
+    let token = &rest[spaces..];
+    // Nothing behind the scheme, or something other than spaces between: the scheme is ours, the rest is no credential.
+    if token.is_empty() || spaces == 0 {
+        return Some(Credential::malformed(value));
+    }
+    Some(Credential::new(token))
 }
 
 /// Whether a header value is of this scheme, well shaped or not.
@@ -48,29 +47,13 @@ pub(crate) fn trim_blanks(mut value: &[u8]) -> &[u8] {
     value
 }
 
-trait TrimSpaces {
-    /// Spaces only: a tab between scheme and credential is refused (R5.2).
-    fn trim_ascii_start_spaces(&self) -> &Self;
-}
-
-impl TrimSpaces for [u8] {
-    fn trim_ascii_start_spaces(&self) -> &Self {
-        let spaces = self.iter().take_while(|&&byte| byte == b' ').count();
-        &self[spaces..]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn bearer(value: &[u8]) -> Option<Result<Vec<u8>, ()>> {
-        match look(&[value], Some("Bearer")) {
-            Found::Nothing => None,
-            Found::One(credential) if credential.is_malformed() => Some(Err(())),
-            Found::One(credential) => Some(Ok(credential.expose().to_vec())),
-            Found::Duplicate | Found::Alone => panic!("one value"),
-        }
+        read(value, Some("Bearer"))
+            .map(|credential| if credential.is_malformed() { Err(()) } else { Ok(credential.expose().to_vec()) })
     }
 
     #[test]
@@ -87,10 +70,5 @@ mod tests {
         for value in [&b"Basic abc"[..], b"Bearers abc", b"Bear abc", b"abc"] {
             assert_eq!(bearer(value), None, "{value:?}");
         }
-    }
-
-    #[test]
-    fn two_values_are_duplicates_before_schemes_are_looked_at() {
-        assert!(matches!(look(&[b"Basic x", b"Bearer y"], Some("Bearer")), Found::Duplicate));
     }
 }

@@ -103,15 +103,31 @@ impl Source {
 
     /// Looks into the source. `header` is where it finds its header; a query source has none.
     pub(crate) fn look<'r, H: Head + ?Sized>(&self, head: &'r H, header: Option<Wanted<'_>>) -> Found<'r> {
-        let mut values: SmallVec<[&'r [u8]; 2]> = SmallVec::new();
-        if let Some(wanted) = header {
-            head.header(wanted, &mut |value| values.push(value));
+        let Some(wanted) = header else {
+            return match &self.place {
+                Place::Query { name } => query::look(head.query(), name),
+                _ => Found::Nothing,
+            };
+        };
+        if let Place::Header { scheme, .. } = &self.place {
+            // The most common source by far: no list is made of its one value.
+            let (mut first, mut count) = (None, 0_usize);
+            head.header(wanted, &mut |value| {
+                first.get_or_insert(value);
+                count += 1;
+            });
+            return match (first, count) {
+                (Some(value), 1) => header::read(value, scheme.as_deref()).map_or(Found::Nothing, Found::One),
+                (None, _) => Found::Nothing,
+                (Some(_), _) => Found::Duplicate,
+            };
         }
+        let mut lines: SmallVec<[&'r [u8]; 2]> = SmallVec::new();
+        head.header(wanted, &mut |line| lines.push(line));
         match &self.place {
-            Place::Header { scheme, .. } => header::look(&values, scheme.as_deref()),
-            Place::Cookie { name } => cookie::look(&values, name),
-            Place::Query { name } => query::look(head.query(), name),
-            Place::Subprotocol { prefix } => subprotocol::look(&values, prefix),
+            Place::Cookie { name } => cookie::look(&lines, name),
+            Place::Subprotocol { prefix } => subprotocol::look(&lines, prefix),
+            Place::Header { .. } | Place::Query { .. } => Found::Nothing,
         }
     }
 }
