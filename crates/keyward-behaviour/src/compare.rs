@@ -69,10 +69,7 @@ fn compare_headers(policy: &ModelPolicy, answer: &ModelAnswer, received: &Receiv
     let challenge: Vec<&str> = answer.www_authenticate.as_deref().into_iter().collect();
     differences.expect("WWW-Authenticate", challenge, received.values("WWW-Authenticate"));
     let caching: Vec<&str> = answer.cache_control.into_iter().collect();
-    if caching != ["no-store"] || answer.status != 200 {
-        // TEMPORARY
-        differences.expect("Cache-Control", caching, received.values("Cache-Control"));
-    }
+    differences.expect("Cache-Control", caching, received.values("Cache-Control"));
     let waits = received.values("Retry-After");
     match answer.retry_after {
         RetryAfter::Absent => differences.expect("Retry-After", vec![], waits),

@@ -56,6 +56,18 @@ pub fn worlds() -> impl Strategy<Value = World> {
     })
 }
 
+/// Worlds in which some requests come from nobody, as no socket can have it.
+pub fn worlds_without_some_peers() -> impl Strategy<Value = World> {
+    (worlds(), prop::collection::vec(prop::bool::weighted(0.3), 12)).prop_map(|(mut world, from_nobody)| {
+        for (step, from_nobody) in world.steps.iter_mut().zip(from_nobody) {
+            if from_nobody {
+                step.request.peer = None;
+            }
+        }
+        world
+    })
+}
+
 /// What a person needs in order to see it happen again: the files, and the requests as they go over the wire.
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,14 +122,14 @@ fn key_with_conditions(credential: String) -> impl Strategy<Value = ModelKey> {
         subsequence(vec!["reports:read", "reports:*", "jobs:run", "jobs:run:now"], 0..=3),
         moments(),
         moments(),
-        prop::bool::weighted(0.1),
+        (prop::bool::weighted(0.08), prop::bool::weighted(0.08)),
         prop_oneof![
             6 => Just(vec![]),
             1 => select(vec!["127.0.0.1", "127.0.0.0/30", "203.0.113.0/24", "::/0"]).prop_map(|network| vec![network]),
         ],
         option::weighted(0.2, select(vec!["1/10s", "2/minute"])),
     )
-        .prop_map(move |(kind, owner, scopes, not_before, expires_at, revoked, allowed_ips, limit)| ModelKey {
+        .prop_map(move |(kind, owner, scopes, not_before, expires_at, (revoked, disabled), allowed_ips, limit)| ModelKey {
             name: Some(format!("named {}", &credential[..1])),
             key: credential.clone(),
             kind: kind.map(str::to_owned),
@@ -126,6 +138,7 @@ fn key_with_conditions(credential: String) -> impl Strategy<Value = ModelKey> {
             not_before,
             expires_at: expires_at.filter(|end| not_before.is_none_or(|start| start < *end)),
             revoked,
+            disabled,
             allowed_ips: owned(&allowed_ips),
             limit: limit.map(str::to_owned),
         })
@@ -459,9 +472,15 @@ fn header_groups() -> BoxedStrategy<Headers> {
             "2001:db8::1",
             "2001:db8::2",
             "[2001:db8:0:1::1]:443",
+            "fe80::1%eth0",
+            "127.0.0.1",
+            "127.0.0.3",
             "0.0.0.0",
+            "::ffff:0.0.0.0",
             "unknown",
             "rubbish",
+            "203.0.113.09",
+            "",
         ]),
         1..=3,
     );
@@ -474,6 +493,22 @@ fn header_groups() -> BoxedStrategy<Headers> {
             let elements: Vec<String> = hops.iter().map(|hop| format!("for=\"{hop}\";proto=https")).collect();
             one("Forwarded", elements.join(", "))
         }),
+        1 => select(vec![
+            "for=203.0.113.9",
+            "FOR=203.0.113.9;by=10.0.0.1",
+            "for=203.0.113.9, for=10.1.1.1",
+            "for=203.0.113.9;by=\"a,for=198.51.100.1\"",
+            "for=203.0.113.9, for=\"198.51.100.1",
+            "for=1.1.1.1;for=203.0.113.9",
+            "by=203.0.113.9",
+            "for=_hidden",
+            "for=\"_hidden\"",
+            "for=\"203.0.113.9:_port\"",
+            "for=\"20\\3.0.113.9\"",
+            "for",
+            "",
+        ])
+        .prop_map(move |line| one("Forwarded", line.to_owned())),
         3 => select(vec!["https://own.test", "https://friend.test", "https://evil.test", "null"])
             .prop_map(move |origin| one("Origin", origin.to_owned())),
         1 => select(vec!["cross-site", "same-site", "same-origin", "none"])
@@ -553,6 +588,7 @@ mod tests {
             "unknown",
             "expired",
             "not-yet-valid",
+            "disabled",
             "revoked",
             "path",
             "route",

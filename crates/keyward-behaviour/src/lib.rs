@@ -11,6 +11,7 @@ pub mod conformance;
 pub mod demands;
 pub mod generate;
 pub mod harness;
+pub mod in_process;
 pub mod model;
 pub mod service;
 pub mod suite;

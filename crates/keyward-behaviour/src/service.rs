@@ -21,6 +21,7 @@ use crate::{
     cases::START,
     conformance::Conformance,
     harness::{Harness, Running},
+    in_process,
     model::{request::ModelRequest, time::Moment},
     wire::{self, Received},
 };
@@ -28,10 +29,42 @@ use crate::{
 /// A service that an adapter runs, with its clock in our hands.
 #[derive(Debug)]
 pub struct Service {
-    running: Running,
+    reached: Reached,
     clock: ManualClock,
     now: Moment,
     events: Events,
+}
+
+/// How requests get to the guard.
+#[derive(Debug)]
+enum Reached {
+    Socket(Running),
+    InProcess(Box<Conformance>),
+}
+
+/// Where a service runs.
+#[derive(Clone, Copy)]
+pub enum Place<'h> {
+    /// In an adapter's server.
+    Adapter(&'h dyn Harness),
+    /// In this process, without a server.
+    InProcess,
+}
+
+impl Place<'_> {
+    /// What the suite's output calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Place::Adapter(harness) => harness.name(),
+            Place::InProcess => "core",
+        }
+    }
+}
+
+impl std::fmt::Debug for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 impl Service {
@@ -40,7 +73,7 @@ impl Service {
     /// # Errors
     /// What the policy, the keys or the adapter complain about.
     pub async fn start(
-        harness: &dyn Harness,
+        place: Place<'_>,
         policy: &str,
         keys: &str,
         environment: &BTreeMap<String, String>,
@@ -56,10 +89,15 @@ impl Service {
             .build()
             .map_err(told)?;
         let conformance = Conformance::new(guard, policy).map_err(told)?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(told)?;
-        listener.set_nonblocking(true).map_err(told)?;
-        let running = harness.start(conformance, listener).map_err(told)?;
-        Ok(Service { running, clock, now: START, events })
+        let reached = match place {
+            Place::InProcess => Reached::InProcess(Box::new(conformance)),
+            Place::Adapter(harness) => {
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(told)?;
+                listener.set_nonblocking(true).map_err(told)?;
+                Reached::Socket(harness.start(conformance, listener).map_err(told)?)
+            }
+        };
+        Ok(Service { reached, clock, now: START, events })
     }
 
     /// Sends a request at a moment, which is not before the last one; gives the answer and the events that it left.
@@ -70,7 +108,10 @@ impl Service {
         let wait = u64::try_from(now - self.now).expect("the suite's clock goes forward");
         self.clock.advance(std::time::Duration::from_nanos(wait));
         self.now = now;
-        let received = wire::send(self.running.address(), request).await.map_err(told)?;
+        let received = match &self.reached {
+            Reached::Socket(running) => wire::send(running.address(), request).await.map_err(told)?,
+            Reached::InProcess(conformance) => in_process::answer(conformance, request).await,
+        };
         Ok((received, self.events.take()?))
     }
 }

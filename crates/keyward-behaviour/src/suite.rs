@@ -9,10 +9,9 @@ use crate::{
     cases::{Case, Expected, HeaderExpectation, START},
     compare::{Differences, differences},
     demands::demands_of,
-    generate::{World, worlds},
-    harness::Harness,
+    generate::{World, worlds, worlds_without_some_peers},
     model::{Model, key::ModelKey, policy::ModelPolicy, request::ModelRequest},
-    service::Service,
+    service::{Place, Service},
     wire::Received,
 };
 
@@ -20,13 +19,13 @@ use crate::{
 ///
 /// # Errors
 /// Every difference of the first step that has one.
-pub async fn run_case(harness: &dyn Harness, case: &Case) -> Result<(), String> {
+pub async fn run_case(place: Place<'_>, case: &Case) -> Result<(), String> {
     let environment: BTreeMap<String, String> =
         case.environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let policy = ModelPolicy::from_toml(case.policy).map_err(|error| error.to_string())?;
     let keys = case.keys.iter().map(|line| ModelKey::from_json_line(line)).collect::<Result<_, _>>()?;
     let mut model = Model::new(policy, keys, environment.clone());
-    let mut service = Service::start(harness, case.policy, &case.keys.join("\n"), &environment).await?;
+    let mut service = Service::start(place, case.policy, &case.keys.join("\n"), &environment).await?;
     let mut before = None;
     for (number, step) in case.steps.iter().enumerate() {
         let (received, events) = service.ask(&step.request, step.now).await?;
@@ -47,21 +46,24 @@ pub async fn run_case(harness: &dyn Harness, case: &Case) -> Result<(), String> 
 ///
 /// # Errors
 /// The smallest world found in which they differ, with every difference.
-pub fn run_worlds(harness: &dyn Harness, cases: u32, runtime: &tokio::runtime::Runtime) -> Result<(), String> {
+pub fn run_worlds(place: Place<'_>, cases: u32, runtime: &tokio::runtime::Runtime) -> Result<(), String> {
     // What was found once is kept in the repository as a named case, where people can read it.
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
-    TestRunner::new(config)
-        .run(&worlds(), |world| runtime.block_on(run_world(harness, &world)).map_err(TestCaseError::fail))
-        .map_err(|failure| failure.to_string())
+    let step = |world: World| runtime.block_on(run_world(place, &world)).map_err(TestCaseError::fail);
+    let mut runner = TestRunner::new(config);
+    match place {
+        Place::Adapter(_) => runner.run(&worlds(), step).map_err(|failure| failure.to_string()),
+        Place::InProcess => runner.run(&worlds_without_some_peers(), step).map_err(|failure| failure.to_string()),
+    }
 }
 
 /// Steps one world through an adapter and the model.
 ///
 /// # Errors
 /// Every difference of the first step that has one.
-pub async fn run_world(harness: &dyn Harness, world: &World) -> Result<(), String> {
+pub async fn run_world(place: Place<'_>, world: &World) -> Result<(), String> {
     let keys: Vec<String> = world.keys.iter().map(ModelKey::to_json_line).collect();
-    let mut service = Service::start(harness, &world.policy.to_toml(), &keys.join("\n"), &world.environment).await?;
+    let mut service = Service::start(place, &world.policy.to_toml(), &keys.join("\n"), &world.environment).await?;
     let mut model = Model::new(world.policy.clone(), world.keys.clone(), world.environment.clone());
     let mut now = START;
     for (number, step) in world.steps.iter().enumerate() {

@@ -1,8 +1,8 @@
-//! Every named case and a few thousand generated worlds, on every adapter.
+//! Every named case and a few thousand generated worlds, in every adapter and without any.
 
 use std::{process::ExitCode, sync::Arc};
 
-use keyward_behaviour::{cases, harness, suite};
+use keyward_behaviour::{cases, harness, service::Place, suite};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
@@ -18,20 +18,21 @@ fn main() -> ExitCode {
     let cases = cases::all();
     let worlds_in_part = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(WORLDS_IN_PART);
     let mut trials = Vec::new();
-    for harness in harness::all() {
+    let adapters = harness::all().into_iter().map(Place::Adapter);
+    for place in std::iter::once(Place::InProcess).chain(adapters) {
         if !arguments.list {
-            eprintln!("{}: {} named cases, {} property cases", harness.name(), cases.len(), PARTS * worlds_in_part);
+            eprintln!("{}: {} named cases, {} property cases", place.name(), cases.len(), PARTS * worlds_in_part);
         }
         for case in cases.clone() {
             let runtime = Arc::clone(&runtime);
-            trials.push(Trial::test(format!("{} {}", harness.name(), case.name), move || {
-                runtime.block_on(suite::run_case(harness, &case)).map_err(Failed::from)
+            trials.push(Trial::test(format!("{} {}", place.name(), case.name), move || {
+                runtime.block_on(suite::run_case(place, &case)).map_err(Failed::from)
             }));
         }
         for part in 1..=PARTS {
             let runtime = Arc::clone(&runtime);
-            trials.push(Trial::test(format!("{} agrees with the model, part {part}", harness.name()), move || {
-                suite::run_worlds(harness, worlds_in_part, &runtime).map_err(Failed::from)
+            trials.push(Trial::test(format!("{} agrees with the model, part {part}", place.name()), move || {
+                suite::run_worlds(place, worlds_in_part, &runtime).map_err(Failed::from)
             }));
         }
     }

@@ -54,6 +54,10 @@ pub(super) fn cases() -> Vec<Case> {
             .ask("GET /a\nAuthorization: Bearer alpha\nX-API-Key: a b", denied("conflict"))
             .ask("GET /a\nAuthorization: Bearer alpha\nX-API-Key:", denied("conflict"))
             .ask("GET /a\nAuthorization: Bearer\nX-API-Key: alpha", denied("conflict")),
+        case("R6.1 equal malformed credentials in two sources are one", THREE)
+            .ask("GET /a\nAuthorization: Bearer a b\nX-API-Key: a b", denied("malformed"))
+            .ask("GET /a\nX-API-Key:\nCookie: api-key=", denied("malformed"))
+            .ask("GET /a\nAuthorization: Bearer a b\nX-API-Key: a c", denied("conflict")),
         case("R6.2 a foreign scheme does not conflict", THREE)
             .keys_in_all_states()
             .ask("GET /a\nAuthorization: Basic YTpi\nX-API-Key: alpha", allowed().principal("alpha")),
@@ -146,6 +150,7 @@ pub(super) fn cases() -> Vec<Case> {
         ("R6.2 under first-valid the next is tried after an expired one", "Bearer old"),
         ("R6.2 under first-valid the next is tried after one before its time", "Bearer young"),
         ("R6.2 under first-valid the next is tried after a revoked one", "Bearer revoked"),
+        ("R6.2 under first-valid the next is tried after a disabled one", "Bearer disabled"),
     ] {
         cases.push(
             case(name, FIRST_VALID)
@@ -165,5 +170,6 @@ impl Case {
             .record(r#"{"key":"old","expires_at":"2023-12-31T23:59:59Z"}"#)
             .record(r#"{"key":"young","not_before":"2025-01-01T00:00:00Z"}"#)
             .record(r#"{"key":"revoked","revoked":true}"#)
+            .record(r#"{"key":"disabled","disabled":true}"#)
     }
 }

@@ -180,6 +180,12 @@ pub(super) fn cases() -> Vec<Case> {
             "Forwarded: for=203.0.113.9, for=\"198.51.100.1",
             "127.0.0.9",
         ),
+        (
+            "R2.1 a quote that does not end ends with its line",
+            FORWARDED,
+            "Forwarded: for=\"198.51.100.1\nForwarded: for=\"203.0.113.9\"",
+            "203.0.113.9",
+        ),
         ("R2.2 an obfuscated port is dropped", FORWARDED, "Forwarded: for=\"203.0.113.9:_port\"", "203.0.113.9"),
         ("R2.1 X-Real-IP names the client", REAL_IP, "X-Real-IP: 203.0.113.9", "203.0.113.9"),
         (

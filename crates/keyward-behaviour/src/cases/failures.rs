@@ -100,6 +100,7 @@ pub(super) fn cases() -> Vec<Case> {
         ("R3.1 an expired key is charged", "GET /a\nX-API-Key: old", "expired"),
         ("R3.1 a key before its time is charged", "GET /a\nX-API-Key: young", "not-yet-valid"),
         ("R3.1 a revoked key is charged", "GET /a\nX-API-Key: revoked", "revoked"),
+        ("R3.1 a disabled key is charged", "GET /a\nX-API-Key: disabled", "disabled"),
     ] {
         cases.push(states(case(name, ONE)).ask(request, denied(kind)).ask(request, spent("60")));
     }
@@ -128,5 +129,6 @@ fn states(case: Case) -> Case {
         .record(r#"{"key":"old","expires_at":"2023-12-31T23:59:59Z"}"#)
         .record(r#"{"key":"young","not_before":"2025-01-01T00:00:00Z"}"#)
         .record(r#"{"key":"revoked","revoked":true}"#)
+        .record(r#"{"key":"disabled","disabled":true}"#)
         .record(r#"{"key":"elsewhere","allowed_ips":["203.0.113.0/24"]}"#)
 }

@@ -68,6 +68,7 @@ pub(super) fn cases() -> Vec<Case> {
             .ask(&format!("{HANDSHAKE}\nOrigin: https://friend.test\nSec-Fetch-Site: cross-site"), allowed())
             .ask(&format!("{HANDSHAKE}\nOrigin: https://evil.test"), denied("origin"))
             .ask(&format!("{HANDSHAKE}\nOrigin: https://evil.test\nSec-Fetch-Site: cross-site"), denied("origin"))
+            .ask(&format!("{HANDSHAKE}\nOrigin: https://own.test\nSec-Fetch-Site: cross-site"), denied("origin"))
             .ask(HANDSHAKE, denied("origin")),
         case("R13 without a public URL every origin is foreign", NO_OWN)
             .key("alpha")

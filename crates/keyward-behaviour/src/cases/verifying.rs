@@ -72,6 +72,9 @@ pub(super) fn cases() -> Vec<Case> {
         case("R7.4 a revoked key is refused", "")
             .record(r#"{"key":"alpha","revoked":true}"#)
             .ask("GET /a\nX-API-Key: alpha", denied("revoked")),
+        case("R7.4 a disabled key is refused", "")
+            .record(r#"{"key":"alpha","disabled":true}"#)
+            .ask("GET /a\nX-API-Key: alpha", denied("disabled")),
         case("R7.4 revoked false is not revoked", "")
             .record(r#"{"key":"alpha","revoked":false}"#)
             .ask("GET /a\nX-API-Key: alpha", allowed()),
@@ -80,10 +83,12 @@ pub(super) fn cases() -> Vec<Case> {
             .record(r#"{"key":"old","expires_at":"2023-12-31T23:59:59Z"}"#)
             .record(r#"{"key":"young","not_before":"2025-01-01T00:00:00Z"}"#)
             .record(r#"{"key":"revoked","revoked":true}"#)
+            .record(r#"{"key":"disabled","disabled":true}"#)
             .ask("GET /a\nX-Request-ID: r\nX-API-Key: nobody", denied("unknown"))
             .ask("GET /a\nX-Request-ID: r\nX-API-Key: old", denied("expired").same_as_before())
             .ask("GET /a\nX-Request-ID: r\nX-API-Key: young", denied("not-yet-valid").same_as_before())
             .ask("GET /a\nX-Request-ID: r\nX-API-Key: revoked", denied("revoked").same_as_before())
+            .ask("GET /a\nX-Request-ID: r\nX-API-Key: disabled", denied("disabled").same_as_before())
             .ask("GET /a\nX-Request-ID: r\nX-API-Key: a b", denied("malformed").same_as_before())
             .ask("GET /a\nX-Request-ID: r\nX-API-Key:", denied("malformed").same_as_before())
             .ask("GET /a\nX-Request-ID: r\nAuthorization: Bearer", denied("malformed").same_as_before())

@@ -25,12 +25,17 @@ pub fn client(policy: &ModelPolicy, request: &ModelRequest) -> Option<ClientAddr
     if lines.is_empty() {
         return Some(unproxied);
     }
-    let joined = lines.join(", ");
-    let hops: Vec<Option<IpAddr>> = if header.eq_ignore_ascii_case("Forwarded") {
-        forwarded_hops(&joined)
-    } else {
-        joined.split(',').map(|element| hop(element, Port::Number)).collect()
-    };
+    // Joined as lists, not as texts: a quote that does not end, ends with its line, and cannot swallow the next proxy's.
+    let hops: Vec<Option<IpAddr>> = lines
+        .iter()
+        .flat_map(|line| {
+            if header.eq_ignore_ascii_case("Forwarded") {
+                forwarded_hops(line)
+            } else {
+                line.split(',').map(|element| hop(element, Port::Number)).collect()
+            }
+        })
+        .collect();
     let mut nearest = peer;
     for read in hops.into_iter().rev() {
         match read {
@@ -101,9 +106,9 @@ fn is_port(written: &str, port: Port) -> bool {
     number || (port == Port::NumberOrObfuscated && written.strip_prefix('_').is_some_and(obfuscated))
 }
 
-/// R2.1: the `for` of each element of a `Forwarded` value; `None` where it cannot be read.
-fn forwarded_hops(joined: &str) -> Vec<Option<IpAddr>> {
-    split_outside_quotes(joined, ',').iter().map(|element| forwarded_for(element)).collect()
+/// R2.1: the `for` of each element of a `Forwarded` line; `None` where it cannot be read.
+fn forwarded_hops(line: &str) -> Vec<Option<IpAddr>> {
+    split_outside_quotes(line, ',').iter().map(|element| forwarded_for(element)).collect()
 }
 
 fn forwarded_for(element: &str) -> Option<IpAddr> {

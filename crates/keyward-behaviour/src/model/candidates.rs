@@ -157,7 +157,8 @@ fn after_scheme(scheme: &str, value: &[u8]) -> Option<Presented> {
         return None;
     }
     if rest.first() != Some(&b' ') {
-        return Some(Presented::Malformed(rest.to_vec()));
+        // No bytes of it are a credential's, so it equals nothing in another source.
+        return Some(Presented::Malformed(value.to_vec()));
     }
     while let [b' ', after @ ..] = rest {
         rest = after;

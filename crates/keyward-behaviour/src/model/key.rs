@@ -23,6 +23,8 @@ pub struct ModelKey {
     pub expires_at: Option<Moment>,
     /// Whether it was taken back.
     pub revoked: bool,
+    /// Whether it is switched off.
+    pub disabled: bool,
     /// Whence it may be used; empty for anywhere.
     pub allowed_ips: Vec<String>,
     /// Its own quota, in place of the policy's.
@@ -51,6 +53,7 @@ impl ModelKey {
         optional("not_before", self.not_before.map(|moment| json!(as_rfc3339(moment))));
         optional("expires_at", self.expires_at.map(|moment| json!(as_rfc3339(moment))));
         optional("revoked", self.revoked.then_some(json!(true)));
+        optional("disabled", self.disabled.then_some(json!(true)));
         optional("allowed_ips", (!self.allowed_ips.is_empty()).then(|| json!(self.allowed_ips)));
         optional("limit", self.limit.as_ref().map(|limit| json!(limit)));
         Value::Object(line).to_string()
@@ -75,6 +78,7 @@ impl ModelKey {
                 "not_before" => read.not_before = Some(super::time::from_rfc3339(&text(&value)?)?),
                 "expires_at" => read.expires_at = Some(super::time::from_rfc3339(&text(&value)?)?),
                 "revoked" => read.revoked = value.as_bool().ok_or("revoked is true or false")?,
+                "disabled" => read.disabled = value.as_bool().ok_or("disabled is true or false")?,
                 "allowed_ips" => read.allowed_ips = texts(&value)?,
                 "limit" => read.limit = Some(text(&value)?),
                 other => return Err(format!("a key has no field {other}")),
@@ -184,6 +188,7 @@ mod tests {
             scopes: vec!["a:b".to_owned()],
             expires_at: Some(1_000_000_001),
             revoked: true,
+            disabled: true,
             limit: Some("2/minute".to_owned()),
             ..ModelKey::default()
         };

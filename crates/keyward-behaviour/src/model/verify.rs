@@ -188,6 +188,9 @@ fn state(key: &ModelKey, now: Moment) -> Badness {
     if key.revoked {
         badness.push("revoked");
     }
+    if key.disabled {
+        badness.push("disabled");
+    }
     if key.not_before.is_some_and(|start| now < start) {
         badness.push("not-yet-valid");
     }
