@@ -123,7 +123,7 @@ impl Service {
 pub async fn store(file: &str, keys: &str) -> Result<MemoryStore, String> {
     let store = MemoryStore::new();
     let importing = Keys::new(store.clone());
-    for (number, row) in import::from_json_lines(keys).enumerate() {
+    for (number, row) in import::keys_file(keys).enumerate() {
         let imported = row.map_err(|bad| format!("{file}:{}: {}", bad.line, bad.problem))?;
         let problem = importing.import(imported).await.err();
         if let Some(problem) = problem {

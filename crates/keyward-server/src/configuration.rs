@@ -74,7 +74,7 @@ async fn import_file(keys: &Keys, file: &Path) -> Result<usize, Failure> {
     let (mut imported, mut problems) = (0, Vec::new());
     for (index, line) in text.lines().enumerate() {
         // One line at a time, so that what the store refuses has its line too.
-        for row in import::from_json_lines(line) {
+        for row in import::keys_file(line) {
             match import_row(keys, row).await {
                 Ok(()) => imported += 1,
                 Err(problem) => problems.push(format!("{}:{}: {problem}", visible(&name), index + 1)),

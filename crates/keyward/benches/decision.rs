@@ -15,7 +15,7 @@ use crossbeam_queue::ArrayQueue;
 use http::Request;
 use keyward::audit::{AuditSink, LineFormat, Lines, Ring};
 use keyward::clock::{Clock, SystemClock};
-use keyward::import::from_json_lines;
+use keyward::import::keys_file;
 use keyward::key::KeyDigest;
 use keyward::{Decision, Guard, Keys, MemoryStore, Peer, Policy};
 use sha2::{Digest, Sha256};
@@ -41,8 +41,7 @@ fn measure(keys: usize, own_id: bool) {
     let store = MemoryStore::new();
     let importer = Keys::new(store.clone());
     for key in &all {
-        let row =
-            from_json_lines(&format!("{{\"key\":\"{key}\",\"name\":\"bench\"}}")).next().expect("a row").expect("a good row");
+        let row = keys_file(&format!("{{\"key\":\"{key}\",\"name\":\"bench\"}}")).next().expect("a row").expect("a good row");
         finish(importer.import(row)).expect("imported");
     }
     let (ring, mut reader) = Ring::new(4_096);

@@ -1,8 +1,11 @@
 //! Keys made elsewhere, one JSON object a line.
 //!
 //! ```json
-//! {"key":"an existing key","name":"exporter","scopes":["reports:read"],"expires_at":"2030-01-01T00:00:00Z"}
+//! {"key":"an-existing-key","entropy_bits":128,"name":"exporter","scopes":["reports:read"],"expires_at":"2030-01-01T00:00:00Z"}
 //! ```
+//!
+//! A key of which nothing is known is taken for one that can be guessed (R7.3): its row says `"entropy_bits":128` where that is
+//! known to be so, or gives a public `handle`, what the key begins with, under which its Argon2id hash is stored.
 //!
 //! A row has one of `key`, `sha256` (64 hexadecimal digits) or `phc` (with `handle`). Names: `name`, `kind`, `owner`, `scopes`,
 //! `not_before`, `expires_at`, `revoked`, `disabled`, `allowed_ips`, `limit` (one quota or a list). Others are errors.
@@ -78,6 +81,7 @@ struct Row {
     sha256: Option<String>,
     phc: Option<String>,
     handle: Option<String>,
+    entropy_bits: Option<u32>,
     name: Option<String>,
     kind: Option<String>,
     owner: Option<String>,
@@ -100,16 +104,36 @@ enum OneOrMore {
     More(Vec<String>),
 }
 
-/// Reads JSON lines; empty lines are skipped. Every row is read, so that all faults can be told at once.
+/// Reads rows to import; empty lines are skipped. Every row is read, so that all faults can be told at once.
 pub fn from_json_lines(text: &str) -> impl Iterator<Item = Result<ImportedKey, BadRow>> {
-    let rows = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    rows.map(|(index, line)| read_row(line).map_err(|problem| BadRow { line: index + 1, problem }))
+    rows(text, false)
 }
 
-fn read_row(line: &str) -> Result<ImportedKey, String> {
+/// Reads a file of keys that a program holds in memory alone, anew at each start. Rows need not say how strong their keys are:
+/// nothing is stored that could be stolen apart from the file itself, which has them in plain text.
+pub fn keys_file(text: &str) -> impl Iterator<Item = Result<ImportedKey, BadRow>> {
+    rows(text, true)
+}
+
+fn rows(text: &str, held_in_memory: bool) -> impl Iterator<Item = Result<ImportedKey, BadRow>> {
+    let rows = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    rows.map(move |(index, line)| read_row(line, held_in_memory).map_err(|problem| BadRow { line: index + 1, problem }))
+}
+
+fn read_row(line: &str, held_in_memory: bool) -> Result<ImportedKey, String> {
     let row: Row = serde_json::from_str(line).map_err(|error| without_values(&error))?;
+    let is_strong = row.entropy_bits.is_some_and(|bits| bits >= 112);
     let secret = match (row.key, row.sha256, row.phc, row.handle) {
-        (Some(key), None, None, handle) => ImportedSecret::Key { key: Secret::new(key), argon2_handle: handle },
+        (Some(key), None, None, Some(handle)) => ImportedSecret::Key { key: Secret::new(key), argon2_handle: Some(handle) },
+        (Some(key), None, None, None) if is_strong || held_in_memory => {
+            ImportedSecret::Key { key: Secret::new(key), argon2_handle: None }
+        }
+        (Some(_), None, None, None) => {
+            return Err("nothing is known of the key's strength: add `\"entropy_bits\":128` if it was generated at random, or `handle`, the first 8 to 32 characters of it, to store it as Argon2id".to_owned());
+        }
+        (None, Some(_), None, None) if !(is_strong || held_in_memory) => {
+            return Err("a SHA-256 is enough only for keys of at least 112 bits of entropy: add `\"entropy_bits\":128` if they were generated at random".to_owned());
+        }
         (None, Some(hex), None, None) => ImportedSecret::Sha256(read_hex(&hex).ok_or("`sha256` is not 64 hexadecimal digits")?),
         (None, None, Some(phc), Some(handle)) => {
             ImportedSecret::Argon2(Argon2Hash::from_phc(&handle, &phc).map_err(|error| error.to_string())?)
@@ -179,13 +203,29 @@ mod tests {
     use super::*;
 
     fn problem(line: &str) -> String {
-        from_json_lines(line).next().unwrap().unwrap_err().to_string()
+        keys_file(line).next().unwrap().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_key_that_may_be_guessed_is_not_stored_as_a_digest() {
+        let hex = "0".repeat(64);
+        for (row, good) in [
+            (r#"{"key":"k"}"#.to_owned(), false),
+            (r#"{"key":"k","entropy_bits":111}"#.to_owned(), false),
+            (r#"{"key":"k","entropy_bits":112}"#.to_owned(), true),
+            (r#"{"key":"customer1-x","handle":"customer1"}"#.to_owned(), true),
+            (format!(r#"{{"sha256":"{hex}"}}"#), false),
+            (format!(r#"{{"sha256":"{hex}","entropy_bits":128}}"#), true),
+        ] {
+            assert_eq!(from_json_lines(&row).next().unwrap().is_ok(), good, "{row}");
+            assert!(keys_file(&row).next().unwrap().is_ok());
+        }
     }
 
     #[test]
     fn rows_and_their_faults() {
         let good = r#"{"key":"k","name":"n","kind":"admin","scopes":["a:*"],"expires_at":"2030-01-01T00:00:00Z","revoked":true,"allowed_ips":["10.0.0.0/8"],"limit":"5/minute"}"#;
-        let key = from_json_lines(good).next().unwrap().unwrap();
+        let key = keys_file(good).next().unwrap().unwrap();
         assert!(key.revoked && key.limits.unwrap().len() == 1);
         for bad in [
             r#"{"key":"CANARY","name":7}"#,

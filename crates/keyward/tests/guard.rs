@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Request;
 use keyward::audit::{AuditEvent, AuditSink};
 use keyward::clock::{ManualClock, Now};
-use keyward::import::from_json_lines;
+use keyward::import::keys_file;
 use keyward::key::Record;
 use keyward::store::{KeyStore, Presented};
 use keyward::{
@@ -65,7 +65,7 @@ fn made(store: &MemoryStore, new: NewKey) -> String {
 }
 
 fn imported(store: &MemoryStore, row: &str) {
-    pollster::block_on(Keys::new(store.clone()).import(from_json_lines(row).next().unwrap().unwrap())).unwrap();
+    pollster::block_on(Keys::new(store.clone()).import(keys_file(row).next().unwrap().unwrap())).unwrap();
 }
 
 /// A store that is always somewhere else.

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Request};
 use keyward::audit::{AuditEvent, AuditSink};
-use keyward::import::from_json_lines;
+use keyward::import::keys_file;
 use keyward::{Answer, Decision, Guard, Head, Keys, Kind, MemoryStore, Peer, Policy, Wanted};
 
 const POLICY: &str = r#"
@@ -26,7 +26,7 @@ impl AuditSink for Silent {
 
 fn guard(header: &str) -> Guard {
     let store = MemoryStore::new();
-    let row = from_json_lines(r#"{"key":"good-key"}"#).next().unwrap().unwrap();
+    let row = keys_file(r#"{"key":"good-key"}"#).next().unwrap().unwrap();
     pollster::block_on(Keys::new(store.clone()).import(row)).unwrap();
     Guard::builder(Policy::from_toml("policy.toml", &POLICY.replace("HEADER", header)).unwrap())
         .store(store)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use http::Request;
 use keyward::audit::{LineFormat, Lines, Ring};
-use keyward::import::from_json_lines;
+use keyward::import::keys_file;
 use keyward::{Decision, Guard, Keys, MemoryStore, Peer, Policy};
 
 const CANARY: &str = "CANARYx7Fq2mZk9wLsecret0123456789";
@@ -94,7 +94,7 @@ fn every_path_of_a_decision_keeps_the_secret() {
     let mut decided = 0;
     for row in rows {
         let store = MemoryStore::new();
-        for key in from_json_lines(&row.replace("KEY", CANARY)) {
+        for key in keys_file(&row.replace("KEY", CANARY)) {
             if let Err(error) = pollster::block_on(Keys::new(store.clone()).import(key.unwrap())) {
                 assert_clean("an import error", &format!("{error} {error:?}"));
             }

@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use keyward::audit::{LineFormat, Lines, Ring};
-use keyward::import::from_json_lines;
+use keyward::import::keys_file;
 use keyward::{Guard, Keys, MemoryStore, Policy};
 
 const KEY: &str = "bench-key-0123456789abcdefghijklmnop";
@@ -115,7 +115,7 @@ async fn guard() -> Guard {
     let keys = Keys::new(store.clone());
     for number in 0..1_000 {
         let key = if number == 0 { KEY.to_owned() } else { format!("other-{number}-0123456789abcdefghij") };
-        let row = from_json_lines(&format!("{{\"key\":\"{key}\"}}")).next().expect("a row").expect("a good row");
+        let row = keys_file(&format!("{{\"key\":\"{key}\"}}")).next().expect("a row").expect("a good row");
         keys.import(row).await.expect("imported");
     }
     let (ring, mut reader) = Ring::new(65_536);
