@@ -55,3 +55,8 @@ use keyward_tower::GuardLayer;
 pub fn guard(guard: Guard) -> GuardLayer<Axum> {
     GuardLayer::new(guard)
 }
+
+/// The README's program, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
