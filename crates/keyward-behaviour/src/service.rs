@@ -23,7 +23,7 @@ use crate::{
     harness::{Harness, Running},
     in_process,
     model::{request::ModelRequest, time::Moment},
-    wire::{self, Received},
+    wire::{self, Protocol, Received},
 };
 
 /// A service that an adapter runs, with its clock in our hands.
@@ -38,32 +38,38 @@ pub struct Service {
 /// How requests get to the guard.
 #[derive(Debug)]
 enum Reached {
-    Socket(Running),
+    Socket(Running, Protocol),
     InProcess(Box<Conformance>),
 }
 
 /// Where a service runs.
 #[derive(Clone, Copy)]
 pub enum Place<'h> {
-    /// In an adapter's server.
-    Adapter(&'h dyn Harness),
+    /// In an adapter's server, asked over this protocol.
+    Adapter(&'h dyn Harness, Protocol),
     /// In this process, without a server.
     InProcess,
 }
 
 impl Place<'_> {
     /// What the suite's output calls it.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> String {
         match self {
-            Place::Adapter(harness) => harness.name(),
-            Place::InProcess => "core",
+            Place::Adapter(harness, Protocol::Http1) => harness.name().to_owned(),
+            Place::Adapter(harness, Protocol::Http2) => format!("{} over HTTP/2", harness.name()),
+            Place::InProcess => "core".to_owned(),
         }
+    }
+
+    /// Whether the request can get there.
+    pub fn can_be_asked(&self, request: &ModelRequest) -> bool {
+        !matches!(self, Place::Adapter(_, Protocol::Http2)) || wire::can_be_said_in_http2(request)
     }
 }
 
 impl std::fmt::Debug for Place<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
+        f.write_str(&self.name())
     }
 }
 
@@ -91,10 +97,10 @@ impl Service {
         let conformance = Conformance::new(guard, policy).map_err(told)?;
         let reached = match place {
             Place::InProcess => Reached::InProcess(Box::new(conformance)),
-            Place::Adapter(harness) => {
+            Place::Adapter(harness, protocol) => {
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(told)?;
                 listener.set_nonblocking(true).map_err(told)?;
-                Reached::Socket(harness.start(conformance, listener).map_err(told)?)
+                Reached::Socket(harness.start(conformance, listener).map_err(told)?, protocol)
             }
         };
         Ok(Service { reached, clock, now: START, events })
@@ -109,7 +115,7 @@ impl Service {
         self.clock.advance(std::time::Duration::from_nanos(wait));
         self.now = now;
         let received = match &self.reached {
-            Reached::Socket(running) => wire::send(running.address(), request).await.map_err(told)?,
+            Reached::Socket(running, protocol) => wire::send(running.address(), request, *protocol).await.map_err(told)?,
             Reached::InProcess(conformance) => in_process::answer(conformance, request).await,
         };
         Ok((received, self.events.take()?))

@@ -6,6 +6,9 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -29,12 +32,36 @@ pub struct Received {
     pub body: Vec<u8>,
 }
 
+/// What a request is sent over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Byte for byte.
+    Http1,
+    /// With prior knowledge; see [`can_be_said_in_http2`].
+    Http2,
+}
+
 /// Sends one request over a connection of its own, from the address that the request names as its peer.
 ///
 /// # Errors
 /// If the connection fails, or what comes back is no answer.
-pub async fn send(server: SocketAddr, request: &ModelRequest) -> io::Result<Received> {
-    timeout(PATIENCE, exchange(server, request)).await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer"))?
+pub async fn send(server: SocketAddr, request: &ModelRequest, protocol: Protocol) -> io::Result<Received> {
+    let exchange = async {
+        let stream = connect(server, request.peer).await?;
+        match protocol {
+            Protocol::Http1 => exchange(stream, request).await,
+            Protocol::Http2 => exchange_http2(stream, request).await,
+        }
+    };
+    timeout(PATIENCE, exchange).await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer"))?
+}
+
+/// Whether HTTP/2 has words for a request: it knows no upgrade, no transfer coding, no `*` and no target beyond what
+/// `http::Uri` takes.
+pub fn can_be_said_in_http2(request: &ModelRequest) -> bool {
+    let connection_specific = ["Connection", "Upgrade", "Transfer-Encoding"];
+    !connection_specific.iter().any(|name| request.headers.iter().any(|(written, _)| written.eq_ignore_ascii_case(name)))
+        && in_http_types(request).is_ok()
 }
 
 impl Received {
@@ -55,8 +82,7 @@ impl Received {
     }
 }
 
-async fn exchange(server: SocketAddr, request: &ModelRequest) -> io::Result<Received> {
-    let mut stream = connect(server, request.peer).await?;
+async fn exchange(mut stream: TcpStream, request: &ModelRequest) -> io::Result<Received> {
     stream.write_all(&request.to_bytes()).await?;
     let mut bytes = Vec::new();
     let mut received = loop {
@@ -94,6 +120,36 @@ async fn exchange(server: SocketAddr, request: &ModelRequest) -> io::Result<Rece
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended within a body"));
         }
     }
+}
+
+async fn exchange_http2(stream: TcpStream, request: &ModelRequest) -> io::Result<Received> {
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(invalid)?;
+    let connection = tokio::spawn(connection);
+    let response = sender.send_request(in_http_types(request)?).await.map_err(invalid)?;
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.map_err(invalid)?.to_bytes().to_vec();
+    connection.abort();
+    let headers = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    Ok(Received { status: parts.status.as_u16(), headers, body })
+}
+
+/// The request with its target in absolute form, from which a client takes what HTTP/2 sends for `Host`.
+fn in_http_types(request: &ModelRequest) -> io::Result<http::Request<Full<Bytes>>> {
+    let target = std::str::from_utf8(&request.target).map_err(invalid)?;
+    let uri = if target.starts_with('/') { format!("http://api.test{target}") } else { target.to_owned() };
+    if !uri.starts_with("http://") {
+        return Err(invalid("a target without a path"));
+    }
+    let mut said = http::Request::builder().method(request.method.as_str()).uri(uri);
+    for (name, value) in request.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
+        said = said.header(name, value.as_slice());
+    }
+    said.body(Full::from(request.body.clone())).map_err(invalid)
 }
 
 async fn connect(server: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
@@ -156,6 +212,16 @@ mod tests {
         assert_eq!((received.status, &whole[length..]), (401, &b"rest"[..]));
         assert_eq!(received.values("X-A"), ["1", "2"]);
         assert!(head(b"rubbish\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn http2_has_no_words_for_some_requests() {
+        let can = |text: &str| can_be_said_in_http2(&ModelRequest::parse(text, None));
+        assert!(can("GET /a//b?c=%zz\nX-API-Key: alpha "));
+        assert!(can("GET http://api.test/a"));
+        assert!(!can("OPTIONS *"));
+        assert!(!can("GET /\nUpgrade: websocket\nConnection: Upgrade"));
+        assert!(!can("CONNECT api.test:443"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use keyward_behaviour::{cases, harness, service::Place, suite};
+use keyward_behaviour::{cases, harness, service::Place, suite, wire::Protocol};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
@@ -18,12 +18,16 @@ fn main() -> ExitCode {
     let cases = cases::all();
     let worlds_in_part = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(WORLDS_IN_PART);
     let mut trials = Vec::new();
-    let adapters = harness::all().into_iter().map(Place::Adapter);
+    let adapters = harness::all()
+        .into_iter()
+        .flat_map(|harness| [Place::Adapter(harness, Protocol::Http1), Place::Adapter(harness, Protocol::Http2)]);
     for place in std::iter::once(Place::InProcess).chain(adapters) {
+        let cases: Vec<_> =
+            cases.iter().filter(|case| case.steps.iter().all(|step| place.can_be_asked(&step.request))).cloned().collect();
         if !arguments.list {
             eprintln!("{}: {} named cases, {} property cases", place.name(), cases.len(), PARTS * worlds_in_part);
         }
-        for case in cases.clone() {
+        for case in cases {
             let runtime = Arc::clone(&runtime);
             trials.push(Trial::test(format!("{} {}", place.name(), case.name), move || {
                 runtime.block_on(suite::run_case(place, &case)).map_err(Failed::from)

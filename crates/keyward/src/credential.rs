@@ -6,7 +6,7 @@ use std::fmt;
 use zeroize::Zeroize;
 
 /// The longest credential that is looked at, in bytes (R5.4).
-pub const LONGEST_CREDENTIAL: usize = 1024;
+pub(crate) const LONGEST_CREDENTIAL: usize = 1024;
 
 /// What a source held, before anything is known about it.
 ///

@@ -94,7 +94,7 @@ lend!(http::Request<B>, B);
 
 /// A copy of what the guard wants of a head, for a decision that has to wait.
 #[derive(Clone)]
-pub struct OwnedHead {
+pub(crate) struct OwnedHead {
     method: String,
     path: String,
     query: Option<String>,
@@ -105,7 +105,7 @@ pub struct OwnedHead {
 
 impl OwnedHead {
     /// Copies the wanted headers and no other.
-    pub fn copy(head: &dyn Head, wanted: &[HeaderName]) -> Self {
+    pub(crate) fn copy(head: &dyn Head, wanted: &[HeaderName]) -> Self {
         let headers = wanted.iter().enumerate().map(|(index, name)| {
             let mut values = Vec::new();
             head.header(Wanted::new(index, name), &mut |value| values.push(value.to_vec()));

@@ -26,7 +26,6 @@ pub struct RingReader(Arc<Rings>);
 struct Rings {
     rings: Box<[ArrayQueue<Kept>]>,
     dropped: AtomicU64,
-    wants_latency: bool,
 }
 
 /// A copy that owns its text; short texts without allocating.
@@ -156,11 +155,7 @@ impl Ring {
     pub fn new(capacity: usize) -> (Self, RingReader) {
         let stripes = std::thread::available_parallelism().map_or(1, usize::from).next_power_of_two();
         let each = capacity.div_ceil(stripes).max(1);
-        let rings = Arc::new(Rings {
-            rings: (0..stripes).map(|_| ArrayQueue::new(each)).collect(),
-            dropped: AtomicU64::new(0),
-            wants_latency: true,
-        });
+        let rings = Arc::new(Rings { rings: (0..stripes).map(|_| ArrayQueue::new(each)).collect(), dropped: AtomicU64::new(0) });
         (Self(rings.clone()), RingReader(rings))
     }
 }
@@ -173,10 +168,6 @@ thread_local! {
 }
 
 impl AuditSink for Ring {
-    fn wants_latency(&self) -> bool {
-        self.0.wants_latency
-    }
-
     fn record(&self, event: &AuditEvent<'_>) -> Answer<()> {
         let ring = &self.0.rings[STRIPE.get() & (self.0.rings.len() - 1)];
         if ring.push(Kept::copy(event)).is_err() {
