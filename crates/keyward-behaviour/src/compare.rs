@@ -59,6 +59,18 @@ pub fn differences(
     differences.found()
 }
 
+/// Promise 1: no credential of the service stands in an audit event, in a head, or in the body of a denial. What a handler
+/// tells is its own affair.
+pub fn leaks(secrets: &[String], received: &Received, events: &[Value]) -> Vec<String> {
+    let mut places: Vec<String> = events.iter().map(Value::to_string).collect();
+    places.extend(received.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    if received.status >= 400 {
+        places.push(String::from_utf8_lossy(&received.body).into_owned());
+    }
+    let holds = |place: &String| secrets.iter().any(|secret| place.contains(secret.as_str()));
+    places.iter().filter(|place| holds(place)).map(|place| format!("a credential stands in {place}")).collect()
+}
+
 fn compare_headers(policy: &ModelPolicy, answer: &ModelAnswer, received: &Received, differences: &mut Differences) {
     let ids = received.values(&policy.response.request_id_header);
     match (&answer.request_id, ids.as_slice()) {
@@ -243,6 +255,16 @@ mod tests {
         let mut limited = headers.to_vec();
         limited.push(("ratelimit", "\"key\";r=1;t=3"));
         assert_eq!(compare(&received(401, &limited, r#"{"detail":"no"}"#)).len(), 1);
+    }
+
+    #[test]
+    fn leaks_are_found() {
+        let secrets = ["alpha".to_owned()];
+        let clean = received(401, &[("a", "b")], "c");
+        assert_eq!(leaks(&secrets, &clean, &[]), [] as [&str; 0]);
+        assert_eq!(leaks(&secrets, &clean, &[serde_json::json!({ "path": "/alpha" })]).len(), 1);
+        assert_eq!(leaks(&secrets, &received(401, &[("a", "the alpha")], "alphabet"), &[]).len(), 2);
+        assert_eq!(leaks(&secrets, &received(200, &[], "alpha"), &[]), [] as [&str; 0]);
     }
 
     #[test]

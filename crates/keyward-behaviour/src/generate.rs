@@ -37,6 +37,15 @@ pub struct World {
     pub steps: Vec<Asked>,
 }
 
+impl World {
+    /// Every credential that the service knows.
+    pub fn secrets(&self) -> Vec<String> {
+        let stored = self.keys.iter().map(|key| key.key.clone());
+        let configured = self.environment.values().flat_map(|value| value.split(',').map(|key| key.trim().to_owned()));
+        stored.chain(configured).collect()
+    }
+}
+
 /// One request, and how much later it comes.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -93,7 +102,7 @@ const SECRET: &str = "0123456789abcdefghijABCDEFGHIJ01";
 /// What may stand in the place of a credential: good ones, bad ones, and ones that nearly are.
 fn credentials() -> impl Strategy<Value = String> {
     prop_oneof![
-        6 => select(vec!["alpha", "beta", "gamma", "delta", "root", "client"]).prop_map(str::to_owned),
+        6 => select(vec!["alpha", "beta", "gamma", "delta", "root", "customer"]).prop_map(str::to_owned),
         1 => Just(key::generated("kw", SECRET)),
         1 => Just(format!("kw_{SECRET}zzzzzz")),
         2 => Just("wrong".to_owned()),
@@ -215,7 +224,7 @@ fn authenticators() -> impl Strategy<Value = (Option<Vec<AuthenticatorName>>, Ve
                     scopes: vec!["reports:*".to_owned()],
                     ..ConfiguredKeys::default()
                 },
-                ConfiguredKeys { env: "CLIENT_KEYS".to_owned(), separator: Some(",".to_owned()), ..ConfiguredKeys::default() },
+                ConfiguredKeys { env: "CUSTOMER_KEYS".to_owned(), separator: Some(",".to_owned()), ..ConfiguredKeys::default() },
             ]
         } else {
             Vec::new()
@@ -226,7 +235,7 @@ fn authenticators() -> impl Strategy<Value = (Option<Vec<AuthenticatorName>>, Ve
 
 /// `delta` is a stored key as well, so that the order of the authenticators shows.
 fn environment_of(policy: &ModelPolicy) -> BTreeMap<String, String> {
-    let values = [("ROOT_KEY", "root"), ("CLIENT_KEYS", "client, delta")];
+    let values = [("ROOT_KEY", "root"), ("CUSTOMER_KEYS", "customer, delta")];
     values
         .into_iter()
         .filter(|(name, _)| policy.configured_keys.iter().any(|keys| keys.env == *name))
@@ -487,11 +496,12 @@ fn header_groups() -> BoxedStrategy<Headers> {
     prop_oneof![
         6 => authorization.prop_map(move |(scheme, credential)| one("Authorization", format!("{scheme}{credential}"))),
         6 => (header_names, credentials()).prop_map(move |(name, credential)| one(name, credential)),
-        4 => pairs.prop_map(move |pairs| one("Cookie", pairs.join("; "))),
-        3 => (select(vec!["X-Forwarded-For", "X-Real-IP"]), hops.clone()).prop_map(move |(name, hops)| one(name, hops.join(", "))),
+        4 => (pairs, select(vec!["; ", ";", " ; "])).prop_map(move |(pairs, between)| one("Cookie", pairs.join(between))),
+        3 => (select(vec!["X-Forwarded-For", "X-Real-IP"]), hops.clone(), select(vec![", ", ",", " , ", ",\t"]))
+            .prop_map(move |(name, hops, between)| one(name, hops.join(between))),
         2 => hops.prop_map(move |hops| {
             let elements: Vec<String> = hops.iter().map(|hop| format!("for=\"{hop}\";proto=https")).collect();
-            one("Forwarded", elements.join(", "))
+            one("Forwarded", elements.join(","))
         }),
         1 => select(vec![
             "for=203.0.113.9",
@@ -504,6 +514,16 @@ fn header_groups() -> BoxedStrategy<Headers> {
             "for=_hidden",
             "for=\"_hidden\"",
             "for=\"203.0.113.9:_port\"",
+            "for=\"203.0.113.9:_p!\"",
+            "for=\"203.0.113.9:_\"",
+            "for=\"203.0.113.9:99999\"",
+            "for=\"203.0.113.9:80a\"",
+            "=203.0.113.9",
+            "=;for=203.0.113.9",
+            "a b=c;for=203.0.113.9",
+            "for=203.0.113.9;b@=c",
+            "for=203.0.113.9;by=\"a\"b",
+            "for=203.0.113.9;by",
             "for=\"20\\3.0.113.9\"",
             "for",
             "",

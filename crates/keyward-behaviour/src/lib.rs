@@ -14,5 +14,6 @@ pub mod harness;
 pub mod in_process;
 pub mod model;
 pub mod service;
+pub mod sockets;
 pub mod suite;
 pub mod wire;

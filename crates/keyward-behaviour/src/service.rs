@@ -5,7 +5,7 @@ use std::{
     ffi::OsString,
     fmt::Display,
     io,
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -104,6 +104,14 @@ impl Service {
             }
         };
         Ok(Service { reached, clock, now: START, events })
+    }
+
+    /// Where it listens; `None` without a server.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.reached {
+            Reached::Socket(running, _) => Some(running.address()),
+            Reached::InProcess(_) => None,
+        }
     }
 
     /// Sends a request at a moment, which is not before the last one; gives the answer and the events that it left.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     cases::{Case, Expected, HeaderExpectation, START},
-    compare::{Differences, differences},
+    compare::{Differences, differences, leaks},
     demands::demands_of,
     generate::{World, worlds, worlds_without_some_peers},
     model::{Model, key::ModelKey, policy::ModelPolicy, request::ModelRequest},
@@ -64,6 +64,7 @@ pub fn run_worlds(place: Place<'_>, cases: u32, runtime: &tokio::runtime::Runtim
 pub async fn run_world(place: Place<'_>, world: &World) -> Result<(), String> {
     let keys: Vec<String> = world.keys.iter().map(ModelKey::to_json_line).collect();
     let mut service = Service::start(place, &world.policy.to_toml(), &keys.join("\n"), &world.environment).await?;
+    let secrets = world.secrets();
     let mut model = Model::new(world.policy.clone(), world.keys.clone(), world.environment.clone());
     let mut now = START;
     for (number, step) in world.steps.iter().enumerate() {
@@ -73,7 +74,8 @@ pub async fn run_world(place: Place<'_>, world: &World) -> Result<(), String> {
         }
         let (received, events) = service.ask(&step.request, now).await?;
         let answer = model.decide_demanding(&step.request, &demands_of(&step.request), now);
-        let found = differences(&world.policy, &step.request, &answer, &received, &events);
+        let mut found = differences(&world.policy, &step.request, &answer, &received, &events);
+        found.extend(leaks(&secrets, &received, &events));
         if !found.is_empty() {
             return Err(report(number, &step.request, &received, &events, &found));
         }

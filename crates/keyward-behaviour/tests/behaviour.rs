@@ -2,26 +2,29 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use keyward_behaviour::{cases, harness, service::Place, suite, wire::Protocol};
+use keyward_behaviour::{cases, harness, service::Place, sockets, suite, wire::Protocol};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
 /// Worlds are generated in parts, so that they run beside each other.
 const PARTS: u32 = 4;
 
-/// Worlds in each part, unless `PROPTEST_CASES` says otherwise.
-const WORLDS_IN_PART: u32 = 300;
+/// Worlds in each part, unless `PROPTEST_CASES` says otherwise. Without sockets they cost a tenth.
+fn worlds_in_part(place: Place<'_>) -> u32 {
+    let usual = if matches!(place, Place::InProcess) { 2_500 } else { 300 };
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().expect("a runtime starts"));
     let cases = cases::all();
-    let worlds_in_part = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(WORLDS_IN_PART);
     let mut trials = Vec::new();
     let adapters = harness::all()
         .into_iter()
         .flat_map(|harness| [Place::Adapter(harness, Protocol::Http1), Place::Adapter(harness, Protocol::Http2)]);
     for place in std::iter::once(Place::InProcess).chain(adapters) {
+        let worlds_in_part = worlds_in_part(place);
         let cases: Vec<_> =
             cases.iter().filter(|case| case.steps.iter().all(|step| place.can_be_asked(&step.request))).cloned().collect();
         if !arguments.list {
@@ -37,6 +40,18 @@ fn main() -> ExitCode {
             let runtime = Arc::clone(&runtime);
             trials.push(Trial::test(format!("{} agrees with the model, part {part}", place.name()), move || {
                 suite::run_worlds(place, worlds_in_part, &runtime).map_err(Failed::from)
+            }));
+        }
+    }
+    for harness in harness::all() {
+        let sockets = sockets::all();
+        if !arguments.list {
+            eprintln!("{}: {} named cases of sockets", harness.name(), sockets.len());
+        }
+        for case in sockets {
+            let runtime = Arc::clone(&runtime);
+            trials.push(Trial::test(format!("{} {}", harness.name(), case.name), move || {
+                runtime.block_on(sockets::run(harness, &case)).map_err(Failed::from)
             }));
         }
     }

@@ -29,6 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(malformed());
     cases.extend(absent());
     cases.extend(limited());
+    cases.extend(aliases());
     cases
 }
 
@@ -203,6 +204,46 @@ fn absent() -> Vec<Case> {
     .into_iter()
     .map(|(name, request)| case(name, ALL).key("alpha").ask(request, denied("missing")))
     .collect()
+}
+
+/// Names that are nearly the right one, or that a gateway might take for it.
+fn aliases() -> Vec<Case> {
+    let mut spelt = case("R5.3 no alias of a header is read", ALL).key("alpha");
+    for name in [
+        "X_API_Key",
+        "X-API_Key",
+        "X_API-Key",
+        "X--API-Key",
+        "X-APIKey",
+        "XAPI-Key",
+        "X.API.Key",
+        "X-API-Key-",
+        "-X-API-Key",
+        "X-API-Keys",
+        "HTTP_X_API_KEY",
+        "HTTP-X-API-Key",
+        "X+API+Key",
+        "X~API~Key",
+        "X!API-Key",
+        "API-Key",
+        "ApiKey",
+        "X-Key",
+        "X-Auth-Token",
+    ] {
+        spelt = spelt.ask(&format!("GET /a\n{name}: alpha"), denied("missing"));
+    }
+    for name in ["Authorization_", "Authorisation", "Proxy-Authorization", "X-Authorization", "HTTP_AUTHORIZATION", "Auth"] {
+        spelt = spelt.ask(&format!("GET /a\n{name}: Bearer alpha"), denied("missing"));
+    }
+    for name in ["Cookie2", "X-Cookie", "Set-Cookie"] {
+        spelt = spelt.ask(&format!("GET /a\n{name}: api-key=alpha"), denied("missing"));
+    }
+    let mut listed = case("R5.3 a header that Connection lists is read all the same", ALL).key("alpha");
+    for list in ["X-API-Key", "x-api-key", "X-Api-Key", "close, X-API-Key", "X-API-Key, keep-alive", "X-API-KEY"] {
+        listed = listed.ask(&format!("GET /a\nConnection: {list}\nX-API-Key: alpha"), allowed());
+        listed = listed.ask(&format!("GET /a\nConnection: {list}\nX-API-Key: alpha\nX-API-Key: alpha"), denied("duplicate"));
+    }
+    vec![spelt, listed]
 }
 
 fn limited() -> Vec<Case> {

@@ -54,9 +54,8 @@ pub(super) fn cases() -> Vec<Case> {
             "GET /optional/a\nX-Forwarded-For: 203.0.113.1\nX-Real-IP: 203.0.113.2\nForwarded: for=203.0.113.9",
             anonymous().body("/client_ip", "203.0.113.9"),
         ),
-        case("R2.1 an alias of the header is another header", FORWARDED_FOR)
-            .from("127.0.0.9")
-            .ask("GET /optional/a\nX_Forwarded_For: 203.0.113.9", anonymous().body("/client_ip", "127.0.0.9")),
+        aliases(),
+        listed_by_connection(),
         case("R2.2 an unreadable hop fails an allow-list", ALLOWING)
             .from("127.0.0.9")
             .ask("GET /optional/a\nX-Forwarded-For: rubbish", denied("address"))
@@ -202,4 +201,41 @@ pub(super) fn cases() -> Vec<Case> {
         );
     }
     cases
+}
+
+fn aliases() -> Case {
+    let mut spelt = case("R2.1 an alias of the header is another header", FORWARDED_FOR).from("127.0.0.9");
+    for name in [
+        "X_Forwarded_For",
+        "X-Forwarded_For",
+        "X.Forwarded.For",
+        "X-Forwarded-For-",
+        "XForwardedFor",
+        "X-ForwardedFor",
+        "X-Forwarded",
+        "Forwarded-For",
+        "HTTP_X_FORWARDED_FOR",
+        "X-Original-Forwarded-For",
+        "X-Client-IP",
+        "True-Client-IP",
+        "CF-Connecting-IP",
+        "X-Cluster-Client-IP",
+        "Fastly-Client-IP",
+        "X-Real-IP",
+    ] {
+        spelt = spelt.ask(&format!("GET /optional/a\n{name}: 203.0.113.9"), anonymous().body("/client_ip", "127.0.0.9"));
+    }
+    spelt
+}
+
+/// A client that has a proxy drop the header, or tries to, must not gain by it.
+fn listed_by_connection() -> Case {
+    let mut listed = case("R2.1 a header that Connection lists is read all the same", FORWARDED_FOR).from("127.0.0.9");
+    for list in ["X-Forwarded-For", "x-forwarded-for", "close, X-Forwarded-For", "X-FORWARDED-FOR, keep-alive"] {
+        listed = listed.ask(
+            &format!("GET /optional/a\nConnection: {list}\nX-Forwarded-For: 203.0.113.9"),
+            anonymous().body("/client_ip", "203.0.113.9"),
+        );
+    }
+    listed
 }

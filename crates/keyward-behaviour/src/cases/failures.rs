@@ -59,8 +59,13 @@ pub(super) fn cases() -> Vec<Case> {
         case("R3.1 a trusted proxy's own address is never charged", ONE_BEHIND_PROXIES)
             .from("127.0.0.9")
             .ask_times(3, BAD, &denied("unknown"))
-            .ask_times(3, "GET /a\nX-API-Key: wrong\nX-Forwarded-For: 10.1.1.1", &denied("unknown"))
-            .ask_times(3, "GET /a\nX-API-Key: wrong\nX-Forwarded-For: rubbish", &denied("unknown")),
+            .ask_times(3, "GET /a\nX-API-Key: wrong\nX-Forwarded-For: 10.1.1.1", &denied("unknown")),
+        case("R3.1 whoever hides behind an unreadable hop is charged all the same", ONE_BEHIND_PROXIES)
+            .from("127.0.0.9")
+            .ask("GET /a\nX-API-Key: wrong\nX-Forwarded-For: rubbish", denied("unknown"))
+            .ask("GET /a\nX-API-Key: wrong\nX-Forwarded-For: 203.0.113.9, unknown", spent("60"))
+            .ask_times(3, BAD, &denied("unknown"))
+            .ask("GET /a\nX-API-Key: wrong\nX-Forwarded-For: 203.0.113.9", denied("unknown")),
         case("R3.1 under first-valid a bad candidate is charged although a later one wins", ONE_FIRST_VALID)
             .key("alpha")
             .ask("GET /a\nAuthorization: Bearer wrong\nX-API-Key: alpha", allowed())

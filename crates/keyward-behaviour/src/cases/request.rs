@@ -158,9 +158,11 @@ fn open_paths() -> Vec<Case> {
             .ask("GET /docs/../secret", denied("path"))
             .ask("GET /docs/%2e%2e/secret", denied("path"))
             .ask("GET /docs/..%2fsecret", denied("path")),
-        case("R1.3 everything below the root is not the root", "[access]\nopen_paths = ['/*']")
-            .ask("GET /a", unguarded())
-            .ask("GET /", denied("missing")),
+        case("R1.3 everything below the root is not the root", "[[routes]]\npath = '/*'\nscopes = ['a:b']")
+            .key("alpha")
+            .ask("GET /a\nX-API-Key: alpha", denied("scope"))
+            .ask("GET /a/\nX-API-Key: alpha", denied("scope"))
+            .ask("GET /\nX-API-Key: alpha", allowed()),
         case("R1.5 nobody looks at a key on an open path", OPEN)
             .ask("GET /healthz\nX-API-Key: wrong", unguarded())
             .ask("GET /healthz\nX-API-Key: a\nX-API-Key: b", unguarded()),

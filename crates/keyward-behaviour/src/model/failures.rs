@@ -19,10 +19,13 @@ pub fn charge(
 ) -> Result<(), Vec<Standing>> {
     let Some(budget) = budget(policy) else { return Ok(()) };
     let Some(client) = client else { return Ok(()) };
-    if policy.trusts(client.address) {
+    // A flagged address is that of the last good hop, most likely a proxy's. Who hides behind an unreadable element must not go
+    // free for it, nor spend the budget of those whom the hop names: what is flagged has a budget of its own.
+    if policy.trusts(client.address) && !client.flagged {
         return Ok(());
     }
-    quotas.take(&[(Subject::Failures(bucket(client.address)), 0, budget)], now).map(|_| ())
+    let subject = Subject::Failures { whose: bucket(client.address), flagged: client.flagged };
+    quotas.take(&[(subject, 0, budget)], now).map(|_| ())
 }
 
 /// The budget, unless it is off.
@@ -48,8 +51,11 @@ mod tests {
         assert!(fail("2001:db8:0:1::1", false));
         assert!(fail("192.0.2.1", false));
         assert!(!fail("192.0.2.1", false));
+        assert!(fail("10.0.0.1", false));
+        assert!(fail("10.0.0.1", false));
         assert!(fail("10.0.0.1", true));
-        assert!(fail("10.0.0.1", true));
+        assert!(!fail("10.0.0.1", true));
+        assert!(fail("10.0.0.1", false));
     }
 
     #[test]

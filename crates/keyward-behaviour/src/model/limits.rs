@@ -60,7 +60,12 @@ pub enum Subject {
     /// A client's address or network.
     Address(IpAddr),
     /// A client's failures.
-    Failures(IpAddr),
+    Failures {
+        /// Its address or network.
+        whose: IpAddr,
+        /// Whether that is only the last good hop before something unreadable.
+        flagged: bool,
+    },
 }
 
 /// Every quota's state.
