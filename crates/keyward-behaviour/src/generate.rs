@@ -266,10 +266,11 @@ fn networks() -> impl Strategy<Value = Network> {
     ];
     let deny = prop_oneof![5 => Just(vec![]), 1 => Just(vec!["127.0.0.2"]), 1 => Just(vec!["198.51.100.0/24", "2001:db8::/64"])];
     let header = option::weighted(0.5, select(vec!["X-Forwarded-For", "Forwarded", "X-Real-IP"]));
-    (allow, deny, header).prop_map(|(allow, deny, header)| Network {
+    (allow, deny, header, prop::bool::weighted(0.15)).prop_map(|(allow, deny, header, trust_all)| Network {
         allow: allow.map(|list| owned(&list)),
         deny: owned(&deny),
-        trusted_proxies: if header.is_some() { owned(&["127.0.0.3/32", "10.0.0.0/8"]) } else { Vec::new() },
+        trusted_proxies: if header.is_some() && !trust_all { owned(&["127.0.0.3/32", "10.0.0.0/8"]) } else { Vec::new() },
+        insecure_trust_all_proxies: header.is_some() && trust_all,
         client_address_header: header.map(str::to_owned),
     })
 }
@@ -281,12 +282,14 @@ fn limits() -> impl Strategy<Value = Limits> {
         none_or(vec![vec!["1/minute"], vec!["2/minute"], vec!["2/10s"], vec!["1/10s", "3/hour"]]),
         none_or(vec![vec!["2/minute"]]),
         none_or(vec![vec!["3/minute"], vec!["1/s", "5/minute"]]),
+        prop_oneof![4 => Just(vec![]), 1 => Just(vec!["4/minute"])],
         option::of(select(vec!["1/minute", "2/minute", "2/10s", "off"])),
     )
-        .prop_map(|(per_key, per_owner, per_address, failures)| Limits {
+        .prop_map(|(per_key, per_owner, per_address, per_policy, failures)| Limits {
             per_key: owned(&per_key),
             per_owner: owned(&per_owner),
             per_address: owned(&per_address),
+            per_policy: owned(&per_policy),
             failures: failures.map(str::to_owned),
         })
 }

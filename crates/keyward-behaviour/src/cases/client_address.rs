@@ -21,6 +21,20 @@ trusted_proxies = ['127.0.0.9', '10.0.0.0/8']
 client_address_header = 'X-Real-IP'
 ";
 
+const TRUST_ALL: &str = "
+[network]
+insecure_trust_all_proxies = true
+client_address_header = 'X-Forwarded-For'
+";
+
+const TRUST_ALL_WITH_BUDGET: &str = "
+[limits]
+failures = '1/minute'
+[network]
+insecure_trust_all_proxies = true
+client_address_header = 'X-Forwarded-For'
+";
+
 const ALLOWING: &str = "
 [network]
 allow = ['203.0.113.0/24', '127.0.0.0/8', '10.0.0.0/8']
@@ -54,6 +68,16 @@ pub(super) fn cases() -> Vec<Case> {
             "GET /optional/a\nX-Forwarded-For: 203.0.113.1\nX-Real-IP: 203.0.113.2\nForwarded: for=203.0.113.9",
             anonymous().body("/client_ip", "203.0.113.9"),
         ),
+        case("R2.4 whoever trusts everybody believes the leftmost address", TRUST_ALL)
+            .ask("GET /optional/a\nX-Forwarded-For: 203.0.113.9, 198.51.100.1", anonymous().body("/client_ip", "203.0.113.9"))
+            .from("127.0.0.2")
+            .ask("GET /optional/a\nX-Forwarded-For: 203.0.113.9, rubbish", anonymous().body("/client_ip", "127.0.0.2"))
+            .ask("GET /optional/a", anonymous().body("/client_ip", "127.0.0.2")),
+        case("R2.4 whoever trusts everybody has a failure budget all the same", TRUST_ALL_WITH_BUDGET)
+            .ask("GET /a\nX-API-Key: wrong", denied("unknown"))
+            .ask("GET /a\nX-API-Key: wrong", denied("failures-limited"))
+            .ask("GET /a\nX-API-Key: wrong\nX-Forwarded-For: 203.0.113.9", denied("unknown"))
+            .ask("GET /a\nX-API-Key: wrong\nX-Forwarded-For: 203.0.113.9", denied("failures-limited")),
         aliases(),
         listed_by_connection(),
         case("R2.2 an unreadable hop fails an allow-list", ALLOWING)

@@ -115,6 +115,14 @@ pub(super) fn cases() -> Vec<Case> {
             .ask(BETA, limited("60"))
             .from("127.0.0.2")
             .ask(BETA, allowed()),
+        case("R9.2 all keys share the policy's quota", "[limits]\nper_policy = ['2/minute']")
+            .key("alpha")
+            .record(r#"{"key":"beta","limit":"9/minute"}"#)
+            .ask(ALPHA, allowed())
+            .from("127.0.0.2")
+            .ask(BETA, allowed())
+            .ask(ALPHA, limited("30"))
+            .ask(BETA, limited("30")),
         case("R9.2 an IPv6 network of 64 bits is one address", PER_ADDRESS)
             .key("alpha")
             .from("127.0.0.9")

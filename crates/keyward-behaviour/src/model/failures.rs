@@ -21,7 +21,7 @@ pub fn charge(
     let Some(client) = client else { return Ok(()) };
     // A flagged address is that of the last good hop, most likely a proxy's. Who hides behind an unreadable element must not go
     // free for it, nor spend the budget of those whom the hop names: what is flagged has a budget of its own.
-    if policy.trusts(client.address) && !client.flagged {
+    if policy.names_as_proxy(client.address) && !client.flagged {
         return Ok(());
     }
     let subject = Subject::Failures { whose: bucket(client.address), flagged: client.flagged };

@@ -59,6 +59,8 @@ pub enum Subject {
     Owner(String),
     /// A client's address or network.
     Address(IpAddr),
+    /// Everybody under the policy.
+    Policy,
     /// A client's failures.
     Failures {
         /// Its address or network.

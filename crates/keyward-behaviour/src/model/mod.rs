@@ -236,6 +236,7 @@ impl Model {
         if let Some(client) = client {
             add(Subject::Address(bucket(client.address)), &limits.per_address);
         }
+        add(Subject::Policy, &limits.per_policy);
         charges
     }
 

@@ -191,6 +191,9 @@ pub struct Network {
     /// Whose word about the client's address counts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<String>,
+    /// Whether everybody's word about the client's address counts.
+    #[serde(skip_serializing_if = "is_default")]
+    pub insecure_trust_all_proxies: bool,
     /// The one header in which they say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_address_header: Option<String>,
@@ -209,6 +212,9 @@ pub struct Limits {
     /// Quotas of each client address.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub per_address: Vec<String>,
+    /// Quotas of all keys together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub per_policy: Vec<String>,
     /// The failure budget; none written or `off` is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failures: Option<String>,
@@ -382,6 +388,11 @@ impl ModelPolicy {
 
     /// Whether this address is one of the trusted proxies.
     pub fn trusts(&self, address: IpAddr) -> bool {
+        self.network.insecure_trust_all_proxies || self.names_as_proxy(address)
+    }
+
+    /// Whether the policy names this address as a proxy's, and does not only believe everybody.
+    pub fn names_as_proxy(&self, address: IpAddr) -> bool {
         super::networks::any_contains(&self.network.trusted_proxies, address)
     }
 }
