@@ -17,9 +17,8 @@
 //!         .route("/reports", get(reports))
 //!         // One route asks for more than the policy does.
 //!         .route_layer(keyward_axum::guard(guard.requiring(scopes!["reports:read"])))
-//!         .route("/front", get(front))
-//!         // Last, so outermost: everything above is guarded.
-//!         .layer(keyward_axum::guard(guard));
+//!         .route("/front", get(front));
+//!     let app = keyward_axum::guarded(app, guard);
 //!
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
 //!     // With the peers' addresses: the failure budget needs them.
@@ -38,7 +37,7 @@
 //!
 //! # Where the layer goes
 //!
-//! Outermost: the last `.layer` of the outermost `Router`. Layers around it (a trace layer, say) see requests before it does,
+//! Outermost: [`guarded`] takes the finished router. Layers around it (a trace layer, say) see requests before it does,
 //! credentials in the URL included. Inside `Router::nest` it still judges the path that the client sent. A guard inside
 //! another's reach does not decide again: it only asks whether the principal meets what it requires in addition.
 
@@ -48,10 +47,21 @@ mod framework;
 pub use authenticated::{Authenticated, Unauthenticated};
 pub use framework::Axum;
 
+use axum::Router;
 use keyward::Guard;
 use keyward_tower::GuardLayer;
+use tower_layer::Layer as _;
 
-/// Guards routes. Put it outermost.
+/// A finished router behind a guard: every route of it, its fallbacks, and its answers to wrong methods.
+///
+/// Prefer this to `.layer(guard(…))` for a whole service. A layer covers the routes that were added before it, so one that is
+/// added later is open; and axum adds `Allow` to what a layer answers for a wrong method, which tells whoever has no key which
+/// paths there are.
+pub fn guarded(router: Router, guard: Guard) -> Router {
+    Router::new().fallback_service(GuardLayer::<Axum>::new(guard).layer(router))
+}
+
+/// Guards some routes: for `route_layer`, and for routers that are nested in others. For a whole service see [`guarded`].
 pub fn guard(guard: Guard) -> GuardLayer<Axum> {
     GuardLayer::new(guard)
 }

@@ -260,3 +260,42 @@ async fn a_guard_inside_a_nest_judges_what_the_client_sent() {
     assert_eq!(status(&service.get("/api/reports/1", &service.plain).await), 403);
     assert_eq!(status(&service.get("/api/reports/1", &service.reader).await), 200);
 }
+
+fn guarded(guard: Guard) -> Router {
+    keyward_axum::guarded(Router::new().route("/known", get(|| async { "known" })), guard)
+}
+
+#[tokio::test]
+async fn without_a_key_nobody_learns_which_paths_there_are() {
+    let service = start(guarded, |store| Arc::new(store)).await;
+    let ask = |method: &'static str, target: &'static str, key: &'static str| {
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: a\r\nX-Request-ID: same\r\nX-API-Key: {key}\r\nConnection: close\r\n\r\n"
+        );
+        let service = &service;
+        async move {
+            let answer = service.send(request).await;
+            answer.lines().filter(|line| !line.starts_with("date: ")).collect::<Vec<_>>().join("\n")
+        }
+    };
+    for method in ["GET", "DELETE", "OPTIONS", "HEAD"] {
+        assert_eq!(ask(method, "/known", "wrong").await, ask(method, "/unknown", "wrong").await, "{method}");
+    }
+    assert_eq!(status(&service.get("/known", &service.plain).await), 200);
+    assert_eq!(status(&service.get("/unknown", &service.plain).await), 404);
+}
+
+#[tokio::test]
+async fn an_optional_guard_opens_no_route_that_demands_something_and_no_guard_within_it() {
+    let app = |guard: Guard| {
+        let inner = Router::new().route("/private", get(|| async { "private" })).route_layer(keyward_axum::guard(guard.clone()));
+        keyward_axum::guarded(
+            inner.route("/api/reports/{id}", get(|| async { "REPORT" })).route("/front", get(|| async { "" })),
+            guard.optional(),
+        )
+    };
+    let service = start(app, |store| Arc::new(store)).await;
+    for (target, expected) in [("/private", 401), ("/api/reports/1", 401), ("/front", 200)] {
+        assert_eq!(status(&service.get(target, "").await), expected, "{target}");
+    }
+}

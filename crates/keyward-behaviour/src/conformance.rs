@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    demands::demands_of_path,
+    demands::{demands_of_path, tells_headers},
     model::{
         candidates::{holds_header_credential, holds_query_credential},
         policy::{ModelPolicy, Source},
-        request::ModelRequest,
+        request::{ModelRequest, trim},
         target::Target,
     },
 };
@@ -76,7 +76,7 @@ impl Conformance {
             peer: None,
         };
         let saw_credential = holds_header_credential(&self.sources, &request) || holds_query_credential(&self.sources, &target);
-        json!({
+        let mut answer = json!({
             "principal": pass.principal().map(|principal| json!({
                 "id": principal.id().to_string(),
                 "name": principal.name(),
@@ -91,6 +91,22 @@ impl Conformance {
             "path": target.path,
             "query": target.query,
             "saw_credential": saw_credential,
-        })
+        });
+        if tells_headers(&target.path) {
+            answer["headers"] = json!({
+                "authorization": elements(&request, "Authorization", None),
+                "cookie": elements(&request, "Cookie", Some(b';')),
+                "sec-websocket-protocol": elements(&request, "Sec-WebSocket-Protocol", Some(b',')),
+                "x-api-key": elements(&request, "X-API-Key", None),
+            });
+        }
+        answer
     }
+}
+
+/// What stands in a header, over all its lines, taken apart at a separator.
+fn elements(request: &ModelRequest, name: &str, separator: Option<u8>) -> Vec<String> {
+    let lines = request.values(name);
+    let parts = lines.iter().flat_map(|line| line.split(|byte| Some(*byte) == separator));
+    parts.map(|part| String::from_utf8_lossy(trim(part)).into_owned()).collect()
 }

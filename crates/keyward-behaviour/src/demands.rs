@@ -1,4 +1,4 @@
-//! What the conformance servers demand beyond the policy, by the path's first segment.
+//! What the conformance servers do beyond the policy, by the path's first segment.
 
 use crate::model::{authorize::Demands, request::ModelRequest, target};
 
@@ -15,6 +15,16 @@ pub fn demands_of_path(path: &str) -> Demands {
 /// The demands of a request's path.
 pub fn demands_of(request: &ModelRequest) -> Demands {
     target::target(request).map_or_else(Demands::default, |target| demands_of_path(&target.path))
+}
+
+/// The `Cache-Control` that a handler sets by itself: on `/own-cache/…`, so that it shows what the guard does about it.
+pub fn own_cache_control(path: &str) -> Option<&'static str> {
+    path.starts_with("/own-cache/").then_some("public, max-age=60")
+}
+
+/// Whether the handler tells what is left of the headers in which credentials may stand: on `/seen/…`.
+pub fn tells_headers(path: &str) -> bool {
+    path.starts_with("/seen/")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use keyward::{Decision, Peer};
 
 use crate::{
     conformance::{Conformance, Seen},
+    demands::own_cache_control,
     model::request::ModelRequest,
     wire::Received,
 };
@@ -33,6 +34,9 @@ pub async fn answer(conformance: &Conformance, request: &ModelRequest) -> Receiv
         headers: parts.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
     };
     let mut headers = http::HeaderMap::new();
+    if let Some(own) = own_cache_control(&seen.path) {
+        headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static(own));
+    }
     let body = conformance.answer(&pass, seen).to_string().into_bytes();
     pass.headers().apply(&mut headers);
     Received { status: 200, headers: lines(&headers), body }

@@ -8,9 +8,9 @@ use serde_json::Value;
 use crate::{
     cases::{Case, Expected, HeaderExpectation, START},
     compare::{Differences, differences, leaks},
-    demands::demands_of,
+    demands::{demands_of, own_cache_control},
     generate::{World, worlds, worlds_without_some_peers},
-    model::{Model, key::ModelKey, policy::ModelPolicy, request::ModelRequest},
+    model::{Model, answer::ModelAnswer, key::ModelKey, policy::ModelPolicy, request::ModelRequest, target, time::Moment},
     service::{Place, Service},
     wire::Received,
 };
@@ -30,7 +30,7 @@ pub async fn run_case(place: Place<'_>, case: &Case) -> Result<(), String> {
     for (number, step) in case.steps.iter().enumerate() {
         let (received, events) = service.ask(&step.request, step.now).await?;
         let mut found = unexpected(&step.expected, &received, &events, before.as_ref());
-        let answer = model.decide_demanding(&step.request, &demands_of(&step.request), step.now);
+        let answer = decide(&mut model, &step.request, step.now);
         if step.expected.modelled {
             found.extend(differences(model.policy(), &step.request, &answer, &received, &events));
         }
@@ -73,7 +73,7 @@ pub async fn run_world(place: Place<'_>, world: &World) -> Result<(), String> {
             continue;
         }
         let (received, events) = service.ask(&step.request, now).await?;
-        let answer = model.decide_demanding(&step.request, &demands_of(&step.request), now);
+        let answer = decide(&mut model, &step.request, now);
         let mut found = differences(&world.policy, &step.request, &answer, &received, &events);
         found.extend(leaks(&secrets, &received, &events));
         if !found.is_empty() {
@@ -81,6 +81,17 @@ pub async fn run_world(place: Place<'_>, world: &World) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// What the model says of a request to a conformance server.
+pub(crate) fn decide(model: &mut Model, request: &ModelRequest, now: Moment) -> ModelAnswer {
+    let mut answer = model.decide_demanding(request, &demands_of(request), now);
+    let path = target::target(request).map(|target| target.path).unwrap_or_default();
+    // R10.2: a handler's own word yields to `no-store` alone.
+    if answer.status == 200 && answer.cache_control != Some("no-store") {
+        answer.cache_control = own_cache_control(&path).or(answer.cache_control);
+    }
+    answer
 }
 
 /// Everything in which an answer differs from what a case expects.

@@ -5,6 +5,8 @@
 //! credentials included.
 //!
 //! ```
+//! use bytes::Bytes;
+//! use http_body_util::Empty;
 //! use keyward::{Guard, Keys, MemoryStore, NewKey, Pass, Policy};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
@@ -15,12 +17,12 @@
 //! let guard = Guard::builder(Policy::from_toml("policy.toml", "")?).store(store).build()?;
 //!
 //! let service = ServiceBuilder::new().layer(keyward_tower::guard(guard)).service(service_fn(
-//!     |request: http::Request<()>| async move {
+//!     |request: http::Request<Empty<Bytes>>| async move {
 //!         let who = request.extensions().get::<Pass>().and_then(Pass::principal).map(|who| who.name().to_owned());
 //!         Ok::<_, std::convert::Infallible>(http::Response::new(format!("hello, {}", who.unwrap_or_default())))
 //!     },
 //! ));
-//! let request = http::Request::get("/").header("X-API-Key", made.secret().expose()).body(())?;
+//! let request = http::Request::get("/").header("X-API-Key", made.secret().expose()).body(Empty::new())?;
 //! assert_eq!(service.oneshot(request).await?.status(), 200);
 //! # Ok(()) }
 //! ```

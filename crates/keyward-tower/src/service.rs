@@ -50,6 +50,7 @@ pub struct GuardService<S, F = Plain> {
 impl<S, F, B, R> Service<Request<B>> for GuardService<S, F>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone,
+    B: http_body::Body,
     F: Framework,
 {
     type Response = Response<Body<R>>;
@@ -121,7 +122,7 @@ impl<'r, B, F: Framework> Lent<'r, B, F> {
     }
 }
 
-impl<B, F: Framework> Head for Lent<'_, B, F> {
+impl<B: http_body::Body, F: Framework> Head for Lent<'_, B, F> {
     fn method(&self) -> &str {
         self.request.method().as_str()
     }
@@ -140,6 +141,10 @@ impl<B, F: Framework> Head for Lent<'_, B, F> {
 
     fn peer(&self) -> Option<IpAddr> {
         F::peer(self.request.extensions())
+    }
+
+    fn has_body(&self) -> bool {
+        !self.request.body().is_end_stream()
     }
 
     fn connection_identity(&self) -> Option<&str> {

@@ -63,6 +63,11 @@ impl<'r> Ambient<'r> {
         self.cookie
     }
 
+    /// Whether a browser may have sent by itself what it shows (R13).
+    pub(crate) fn holds_cookies(&self) -> bool {
+        self.cookie.is_some() || self.headers.iter().any(|(name, _)| **name == http::header::COOKIE)
+    }
+
     /// Every value of one of the authenticator's headers.
     pub fn header(&self, name: &HeaderName) -> impl Iterator<Item = &'r [u8]> {
         self.headers.iter().filter(move |(header, _)| *header == name).map(|(_, value)| *value)

@@ -120,7 +120,9 @@ pub struct SystemClock {
     looked_at: AtomicU64,
 }
 
-const NEVER: u64 = u64::MAX;
+fn nanoseconds_since(origin: Instant) -> u64 {
+    u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
 
 impl SystemClock {
     const LOOK_AGAIN: u64 = 100_000_000;
@@ -128,12 +130,11 @@ impl SystemClock {
     /// The clock. The steady part of all of them counts from one instant of the process, so that guards can share limits.
     pub fn new() -> Self {
         static ORIGIN: OnceLock<Instant> = OnceLock::new();
-        Self {
-            origin: *ORIGIN.get_or_init(Instant::now),
-            civil_minus_steady: AtomicI64::new(0),
-            // So long ago that the first reading looks at civil time.
-            looked_at: AtomicU64::new(NEVER),
-        }
+        let origin = *ORIGIN.get_or_init(Instant::now);
+        let (civil, steady) = (Timestamp::from_system(SystemTime::now()).0, nanoseconds_since(origin));
+        // Right from the start: two threads may read before either has looked again.
+        let offset = civil.saturating_sub(i64::try_from(steady).unwrap_or(i64::MAX));
+        Self { origin, civil_minus_steady: AtomicI64::new(offset), looked_at: AtomicU64::new(steady) }
     }
 }
 
@@ -145,11 +146,10 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Now {
-        let steady = u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let steady = nanoseconds_since(self.origin);
         let as_civil = i64::try_from(steady).unwrap_or(i64::MAX);
         let mut offset = self.civil_minus_steady.load(Ordering::Relaxed);
-        let looked_at = self.looked_at.load(Ordering::Relaxed);
-        if looked_at == NEVER || steady.saturating_sub(looked_at) > Self::LOOK_AGAIN {
+        if steady.saturating_sub(self.looked_at.load(Ordering::Relaxed)) > Self::LOOK_AGAIN {
             offset = Timestamp::from_system(SystemTime::now()).0.saturating_sub(as_civil);
             self.civil_minus_steady.store(offset, Ordering::Relaxed);
             self.looked_at.store(steady, Ordering::Relaxed);

@@ -64,15 +64,16 @@ pub(crate) fn read(variables: &[ConfiguredKeys], lookup: Option<&Lookup>) -> Res
 /// The first variable that names a key has it (they are asked in the order written).
 fn add(store: &MemoryStore, keys: &ConfiguredKeys, key: &str, index: usize, of: usize) {
     let digest = KeyDigest::sha256(key.as_bytes());
-    // Stable over restarts, and no help in finding the key: a digest of its digest.
-    let id = KeyDigest::sha256(&digest.to_bytes()).to_bytes();
+    // Stable over restarts, and of the variable's name alone: an id that came from the key would confirm a guess at it to
+    // everybody who reads a log.
+    let id = KeyDigest::sha256(format!("{}[{index}]", keys.variable).as_bytes()).to_bytes();
     let id = KeyId::from_number(id.iter().take(16).fold(0, |sum, &byte| sum << 8 | u128::from(byte)));
     let name = if of == 1 { keys.variable.clone() } else { format!("{}[{index}]", keys.variable) };
     let slot = Slot::new(StoredSecret::Digest(digest), key::display_prefix(key));
     let mut record = Record::new(id, name, Timestamp::EPOCH, Epoch::from_bytes([0; 16]), slot);
     record.kind.clone_from(&keys.kind);
     record.scopes.clone_from(&keys.scopes);
-    match store.insert(record) {
+    match store.insert(record, None) {
         crate::Answer::Ready(Ok(Ok(_) | Err(Refused::IdTaken | Refused::SecretTaken))) => {}
         other => tracing::error!(target: "keyward", variable = keys.variable, ?other, "a configured key was not taken"),
     }

@@ -167,10 +167,11 @@ pub struct AnswerHeaders {
 }
 
 impl AnswerHeaders {
-    /// Sets them on an answer. `Cache-Control: private` only where the handler set none; `no-store` in any case.
+    /// Sets them on an answer. The policy's security headers and `Cache-Control: private` only where the handler set none of that
+    /// name; `no-store` in any case.
     pub fn apply(self, headers: &mut http::HeaderMap) {
         for (name, value) in &self.guard.policy.response.fixed_headers {
-            headers.insert(name, value.clone());
+            headers.entry(name).or_insert_with(|| value.clone());
         }
         for (name, value) in self.own {
             headers.insert(name, value);
@@ -184,7 +185,7 @@ impl AnswerHeaders {
 
     /// The same for frameworks with headers of their own: each header, and whether it yields to one that the handler set.
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue, bool)> {
-        let fixed = self.guard.policy.response.fixed_headers.iter().map(|(name, value)| (name, value, false));
+        let fixed = self.guard.policy.response.fixed_headers.iter().map(|(name, value)| (name, value, true));
         let own = self.own.iter().map(|(name, value)| (name, value, false));
         let cache = self.cache_control.iter().map(|(always, value)| (&http::header::CACHE_CONTROL, value, !always));
         fixed.chain(own).chain(cache)

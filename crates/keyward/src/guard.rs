@@ -49,7 +49,8 @@ use crate::workers::{ThreadPerJob, Workers};
 #[derive(Clone)]
 pub struct Guard {
     parts: Arc<Parts>,
-    extra: Option<Arc<Requirement>>,
+    /// All of them have to be met.
+    extra: Arc<[Requirement]>,
     optional: bool,
 }
 
@@ -136,7 +137,7 @@ impl Guard {
     /// Decides by the same steps and tells each; charges nothing, tells no audit.
     pub async fn explain(&self, head: &(dyn Head + Sync)) -> Explanation {
         let parts = &*self.parts;
-        let mut trail = Trail::begin(parts, head, self.extra.as_deref(), self.optional, Some(Trace::default()));
+        let mut trail = Trail::begin(parts, head, &self.extra, self.optional, Some(Trace::default()));
         let end = match judge(parts, &mut trail, Patience::Waits).await {
             Ok(allowed) => Ok(allowed),
             Err(Stop::Denied(kind)) => Err(kind),
@@ -149,10 +150,10 @@ impl Guard {
         Explanation::new(trace, client, source, self.answer(trail, end))
     }
 
-    /// This guard, demanding more of everybody whom it lets in.
+    /// This guard, demanding more of everybody whom it lets in: beside what it demanded before.
     #[must_use]
     pub fn requiring(&self, requirement: Requirement) -> Self {
-        Self { extra: Some(Arc::new(requirement)), ..self.clone() }
+        Self { extra: self.extra.iter().cloned().chain([requirement]).collect(), ..self.clone() }
     }
 
     /// This guard, letting requests without any credential through, as nobody. Bad credentials are denied all the same.
@@ -168,19 +169,14 @@ impl Guard {
         if !Arc::ptr_eq(&self.parts, &pass.guard) {
             return None;
         }
-        let nothing = Requirement::default();
-        let requirement = self.extra.as_deref().unwrap_or(&nothing);
-        let kind = match pass.allowed.lacks(requirement) {
-            None => return Some(Ok(())),
-            Some(kind) => kind,
-        };
-        let mut trail = Trail::begin(&self.parts, head, Some(requirement), false, None);
+        let Some((kind, unmet)) = pass.allowed.lacks(&self.extra, self.optional) else { return Some(Ok(())) };
+        let mut trail = Trail::begin(&self.parts, head, &self.extra, false, None);
         trail.request_id = pass.request_id.clone();
         trail.client.address = pass.client;
         trail.presented = Some(pass.principal().is_some());
         trail.source = pass.principal().and_then(crate::Principal::source);
         trail.denied = pass.principal().cloned();
-        trail.unmet = Some(requirement);
+        trail.unmet = unmet;
         let told = self.parts.sink.record(&AuditEvent::of(&self.parts, &trail, &Err(kind)));
         let denial = respond::denied(&self.parts, &trail, kind);
         let log = |told: Result<(), Fault>| {
@@ -217,22 +213,30 @@ impl Guard {
 
     async fn run<H: Head + ?Sized>(&self, head: &H, patience: Patience) -> Option<Decision> {
         let parts = &*self.parts;
-        let mut trail = Trail::begin(parts, head, self.extra.as_deref(), self.optional, None);
+        let mut trail = Trail::begin(parts, head, &self.extra, self.optional, None);
         let end = match judge(parts, &mut trail, patience).await {
             Err(Stop::WouldWait) => return None,
             Err(Stop::Denied(kind)) => Err(kind),
             Ok(allowed) => Ok(allowed),
         };
-        Some(self.tell(trail, end).await)
+        Some(self.tell(trail, end, patience).await)
     }
 
     /// Charges the failure budget, makes the one event, answers. Nothing can end a decision without passing here.
-    async fn tell<H: Head + ?Sized>(&self, mut trail: Trail<'_, H>, end: Result<Allowed, Kind>) -> Decision {
+    async fn tell<H: Head + ?Sized>(&self, mut trail: Trail<'_, H>, end: Result<Allowed, Kind>, patience: Patience) -> Decision {
         let parts = &*self.parts;
         let mut end = trail.charge_failures(parts, end);
         if !end.as_ref().is_ok_and(Allowed::is_unguarded) {
             let told = parts.sink.record(&AuditEvent::of(parts, &trail, &end));
-            if let Err(fault) = told.wait().await {
+            let told = match (told, patience) {
+                (Answer::Ready(told), _) => told,
+                (Answer::Pending(later), Patience::Waits) => later.await,
+                // Giving up here would charge the request a second time.
+                (Answer::Pending(_), Patience::GivesUp) => {
+                    Err(Fault::new("an audit sink has to be waited for although its `may_wait` says never"))
+                }
+            };
+            if let Err(fault) = told {
                 tracing::error!(target: "keyward", %fault, "an audit event was not recorded");
                 // R11.1: a denial keeps its status.
                 if parts.policy.audit_required && end.is_ok() {
@@ -258,7 +262,7 @@ impl Guard {
     }
 
     fn unavailable(&self, head: &dyn Head) -> Decision {
-        let trail = Trail::begin(&self.parts, head, None, false, None);
+        let trail = Trail::begin(&self.parts, head, &[], false, None);
         Decision::Denied(respond::denied(&self.parts, &trail, Kind::Unavailable))
     }
 }
@@ -381,10 +385,19 @@ impl GuardBuilder {
         if matches!(policy.trusted_proxies, crate::network::TrustedProxies::Everybody) {
             tracing::warn!(target: "keyward", "insecure_trust_all_proxies is set: anybody can choose the address that they are known by");
         }
+        let names_proxies = !matches!(policy.trusted_proxies, crate::network::TrustedProxies::Nobody);
+        if names_proxies && policy.client_header.is_none() {
+            tracing::warn!(target: "keyward", "trusted_proxies is set and client_address_header is not: every client behind a proxy has the proxy's address, to which no failure is charged");
+        }
+        if policy.client_header.is_some() && !names_proxies {
+            tracing::warn!(target: "keyward", "client_address_header is set and trusted_proxies is not: the header is never read");
+        }
         let configured = configured::read(&policy.configured_keys, self.environment.as_deref())?;
         let authenticators = order_authenticators(policy.authenticators.as_deref(), self.store, self.own, configured.store)?;
         let only_configured = matches!(authenticators[..], [NamedAuthenticator { name: AuthenticatorName::Configured, .. }]);
-        let open = policy.insecure_allow_without_keys && only_configured && configured.is_empty;
+        // R15: a guard that takes over from one that asked for keys asks for keys.
+        let may_open = self.shared.as_ref().is_none_or(|before| before.open);
+        let open = policy.insecure_allow_without_keys && only_configured && configured.is_empty && may_open;
         if open {
             tracing::warn!(target: "keyward", "OPEN ACCESS: no key is configured, so every request is let in as nobody; set the variables that configured_keys name");
         } else if only_configured && configured.is_empty {
@@ -393,6 +406,13 @@ impl GuardBuilder {
                 "configured_keys",
                 format!("nobody could be let in: {} is not set", variables.join(" or ")),
                 "set it, add a store, or say `access.insecure_allow_without_keys = true` for development",
+            ));
+        }
+        if policy.audit_required && self.sink.may_drop() {
+            return Err(ConfigError::one(
+                "audit.mode",
+                "`required` needs a sink that keeps what it is given, and this one may drop events",
+                "use `audit::Lines`, or write \"best-effort\"",
             ));
         }
         let random_failed = |fault: Fault| ConfigError::one("", fault.to_string(), "");
@@ -424,7 +444,7 @@ impl GuardBuilder {
             open,
             policy,
         };
-        Ok(Guard { parts: Arc::new(parts), extra: None, optional: false })
+        Ok(Guard { parts: Arc::new(parts), extra: Arc::new([]), optional: false })
     }
 }
 

@@ -46,6 +46,10 @@ pub trait Head {
     fn header<'a>(&'a self, which: Wanted<'_>, each: &mut dyn FnMut(&'a [u8]));
     /// The address of the other end of the connection, if the framework tells it.
     fn peer(&self) -> Option<IpAddr>;
+    /// Whether a body follows, where the framework knows it without the headers' word (HTTP/2 need not announce one).
+    fn has_body(&self) -> bool {
+        false
+    }
     /// Who the connection's own security (mutual TLS) has proved the client to be, for authenticators of yours.
     fn connection_identity(&self) -> Option<&str> {
         None
@@ -100,6 +104,7 @@ pub(crate) struct OwnedHead {
     query: Option<String>,
     headers: Vec<Vec<Vec<u8>>>,
     peer: Option<IpAddr>,
+    has_body: bool,
     connection_identity: Option<String>,
 }
 
@@ -117,6 +122,7 @@ impl OwnedHead {
             query: head.query().map(str::to_owned),
             headers: headers.collect(),
             peer: head.peer(),
+            has_body: head.has_body(),
             connection_identity: head.connection_identity().map(str::to_owned),
         }
     }
@@ -137,6 +143,9 @@ impl Head for OwnedHead {
     }
     fn peer(&self) -> Option<IpAddr> {
         self.peer
+    }
+    fn has_body(&self) -> bool {
+        self.has_body
     }
     fn connection_identity(&self) -> Option<&str> {
         self.connection_identity.as_deref()

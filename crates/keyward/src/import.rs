@@ -149,6 +149,9 @@ fn read_row(line: &str, held_in_memory: bool) -> Result<ImportedKey, String> {
         }
         Some(networks) => Some(AddressList::parse(networks).map_err(|error| error.to_string())?),
     };
+    if matches!(&row.limit, Some(OneOrMore::More(none)) if none.is_empty()) {
+        return Err("`limit` is empty: leave it out for the policy's own".to_owned());
+    }
     let limits = match row.limit {
         None => None,
         Some(OneOrMore::One(quota)) => Some(vec![quota]),
@@ -173,14 +176,17 @@ fn read_row(line: &str, held_in_memory: bool) -> Result<ImportedKey, String> {
 /// serde_json quotes what it could not read, which may be the key: only what it expected and where is told.
 fn without_values(error: &serde_json::Error) -> String {
     let text = error.to_string();
+    // Texts of our own types, which quote only what cannot be a key: a scope, a time.
+    let is_ours = text.contains("is no ") || text.contains("is not a time");
     match error.classify() {
-        serde_json::error::Category::Data
-            if text.starts_with("unknown field")
-                || text.starts_with('`')
-                || text.contains("is no ")
-                || text.contains("is not a time") =>
-        {
-            text
+        // The unknown name itself may be a key that stands in the wrong place.
+        serde_json::error::Category::Data if text.starts_with("unknown field") => {
+            let known = text.split_once(", ").map_or("", |(_, known)| known);
+            let known = known.split_once(" at line").map_or(known, |(known, _)| known);
+            format!("an unknown name at column {}: {known}", error.column())
+        }
+        serde_json::error::Category::Data if is_ours => {
+            text.split_once(" at line").map_or(text.clone(), |(text, _)| text.to_owned())
         }
         serde_json::error::Category::Data => format!("a value of the wrong type at column {}", error.column()),
         _ => format!("no JSON object, at column {}", error.column()),
@@ -237,6 +243,7 @@ mod tests {
             r#"{"key":"CANARY","limit":"often"}"#,
             r#"{"key":"CANARY","expires_at":"soon"}"#,
             r#"{"key":"CANARY","colour":"red"}"#,
+            r#"{"CANARY":"name"}"#,
             r#"{"key":"CANARY","sha256":"00"}"#,
             r#"{"sha256":"zz"}"#,
             r#"{"phc":"x"}"#,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::answer::Fault;
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::credential::Secret;
+use crate::credential::{Credential, Secret};
 use crate::import::{ImportedKey, ImportedSecret};
 use crate::key::{self, BadPrefix, Epoch, KeyId, KeyPrefix, Peppers, Record, Slot, StoredSecret, UnusableHash};
 use crate::limit::{BadQuota, Quota};
@@ -14,7 +14,7 @@ use crate::memory::looks_generated;
 use crate::network::{AddressList, BadNetwork};
 use crate::random::{Random, SystemRandom};
 use crate::scope::{BadScope, Scope};
-use crate::store::{Change, RecordStore, Refused, Update};
+use crate::store::{Change, Presented, RecordStore, Refused, Update};
 
 /// Looks after the keys of one store.
 ///
@@ -103,7 +103,7 @@ impl Keys {
         record.expires = new.expires.map(|expires| expires.at(now));
         record.networks = new.networks;
         record.limits = new.limits;
-        Ok(Made { secret, record: self.store.insert(record).wait().await?? })
+        Ok(Made { secret, record: self.store.insert(record, None).wait().await?? })
     }
 
     /// Gives a key a new secret. The old one is accepted until its grace ends; an older one ends at once.
@@ -112,13 +112,24 @@ impl Keys {
     /// [`Refused::NotFound`], [`Refused::Revoked`], or a fault.
     pub async fn rotate(&self, id: &KeyId, grace: Duration) -> Result<Made, KeysError> {
         let record = self.get(id).await?.ok_or(Refused::NotFound)?;
-        let prefix =
-            record.current.prefix.rsplit_once('_').and_then(|(prefix, _)| prefix.parse().ok()).unwrap_or_else(KeyPrefix::keyward);
-        self.store.bind(prefix.as_str()).wait().await??;
+        let prefix = self.prefix_for(&record).await?;
         let (secret, slot) = self.new_slot(&prefix)?;
         let grace_ends = self.clock.now().wall.after(grace);
         let change = Change::Rotate { slot, grace_ends, epoch: Epoch::random(&*self.random)? };
         Ok(Made { secret, record: self.store.change(id, change).wait().await?? })
+    }
+
+    /// What a rotated key begins with: as before, unless keys from elsewhere begin so too and would become malformed.
+    async fn prefix_for(&self, record: &Record) -> Result<KeyPrefix, KeysError> {
+        let before = record.current.prefix.rsplit_once('_').and_then(|(prefix, _)| prefix.parse().ok());
+        for prefix in before.into_iter().chain([KeyPrefix::keyward()]) {
+            match self.store.bind(prefix.as_str()).wait().await? {
+                Ok(()) => return Ok(prefix),
+                Err(Refused::LooksGenerated) => {}
+                Err(refused) => return Err(refused.into()),
+            }
+        }
+        Err(Refused::LooksGenerated.into())
     }
 
     /// Ends a key for ever, all its secrets at once. Ending it again is no fault.
@@ -190,7 +201,15 @@ impl Keys {
         if imported.revoked {
             record.revoke();
         }
-        Ok(self.store.insert(record).wait().await??)
+        let answer = match &imported.secret {
+            ImportedSecret::Key { key, .. } => {
+                let credential = Credential::new(key.expose().as_bytes());
+                let digests = self.peppers.digests(credential.expose());
+                self.store.insert(record, Some(&Presented::new(&credential, &digests)))
+            }
+            ImportedSecret::Sha256(_) | ImportedSecret::Argon2(_) => self.store.insert(record, None),
+        };
+        Ok(answer.wait().await??)
     }
 
     async fn imported_slot(&self, secret: &ImportedSecret) -> Result<Slot, KeysError> {

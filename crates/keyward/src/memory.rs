@@ -64,10 +64,17 @@ impl MemoryStore {
         self.0.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, record: Record) -> Result<Arc<Record>, Refused> {
+    fn add(&self, record: Record, key: Option<&Presented<'_>>) -> Result<Arc<Record>, Refused> {
         let mut writing = self.writing();
         if writing.by_id.contains_key(&record.id) {
             return Err(Refused::IdTaken);
+        }
+        if let Some(key) = key {
+            let digests = key.digests().iter().map(|digest| Used::Digest(*digest));
+            let handles = key.handles().map(|handle| Used::Handle(handle.into()));
+            if digests.chain(handles).any(|used| writing.used.contains(&used)) {
+                return Err(Refused::SecretTaken);
+            }
         }
         for slot in record.slots() {
             writing.admit(&slot.secret)?;
@@ -175,8 +182,8 @@ impl KeyStore for MemoryStore {
 }
 
 impl RecordStore for MemoryStore {
-    fn insert(&self, record: Record) -> Answer<Result<Arc<Record>, Refused>> {
-        Answer::ready(self.add(record))
+    fn insert(&self, record: Record, key: Option<&Presented<'_>>) -> Answer<Result<Arc<Record>, Refused>> {
+        Answer::ready(self.add(record, key))
     }
 
     fn get(&self, id: &KeyId) -> Answer<Option<Arc<Record>>> {

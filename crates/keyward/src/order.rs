@@ -1,7 +1,6 @@
 //! The order in which a request is decided. Each line of [`judge`] consumes the proof that the line before it made; each `?` is
 //! a denial. `docs/rules.md` has the rules by number.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +13,12 @@ use crate::decision::{Kind, Principal};
 use crate::explain::{CandidateTold, Trace};
 use crate::guard::{Asked, NamedAuthenticator, Parts};
 use crate::head::Head;
-use crate::key::{self, Record};
-use crate::limit::{Limits, QuotaStanding, Taking};
+use crate::key::{self, Abandoned, Record};
+use crate::limit::{Debtor, Limits, QuotaStanding, Taking};
 use crate::network::Client;
 use crate::path::RulePath;
 use crate::policy::{self, RouteMatch};
-use crate::proof::{Allowed, Authorised, Counted, Demands, Gate, Shut, Verdict, Verified, buckets};
+use crate::proof::{Allowed, Authorised, Counted, Gate, Shut, Unauthorised, Verdict, Verified, buckets};
 use crate::request_id::RequestId;
 use crate::resolve::{Candidate, Candidates, Extracted, extract, resolve};
 use crate::scope::Requirement;
@@ -71,7 +70,7 @@ pub(crate) struct Trail<'r, H: ?Sized> {
     pub(crate) path: Option<RulePath<'r>>,
     pub(crate) client: Client,
     /// What the guard itself demands, beside the policy's routes.
-    pub(crate) extra: Option<&'r Requirement>,
+    pub(crate) extra: &'r [Requirement],
     pub(crate) extra_optional: bool,
     /// Whether any source held anything. `None`: nobody has looked yet.
     pub(crate) presented: Option<bool>,
@@ -97,7 +96,7 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
     pub(crate) fn begin(
         guard: &Parts,
         head: &'r H,
-        extra: Option<&'r Requirement>,
+        extra: &'r [Requirement],
         extra_optional: bool,
         trace: Option<Trace>,
     ) -> Self {
@@ -123,6 +122,10 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
         }
     }
 
+    pub(crate) fn extra_is_nothing(&self) -> bool {
+        self.extra.iter().all(Requirement::is_nothing)
+    }
+
     pub(crate) fn find_client(&mut self, guard: &Parts) {
         let policy = &guard.policy;
         self.client =
@@ -144,8 +147,16 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
 
     /// Whether candidates were presented, for an event that is made before they were looked for.
     pub(crate) fn has_presented(&self, guard: &Parts) -> bool {
-        let look = || self.path.as_ref().map(|path| !find_candidates(guard, self.head, path).is_empty());
-        self.presented.or_else(look).unwrap_or_default()
+        self.presented.unwrap_or_else(|| match &self.path {
+            Some(path) => !find_candidates(guard, self.head, path).is_empty(),
+            // The path cannot be read: every source counts.
+            None => guard
+                .policy
+                .sources
+                .iter()
+                .enumerate()
+                .any(|(index, source)| source.holds_anything(self.head, guard.plan.source_header(index))),
+        })
     }
 
     pub(crate) fn report(&mut self, kind: Kind) {
@@ -163,24 +174,35 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
         self.note("path", || what.to_owned());
     }
 
-    fn address_for_failures(&self) -> Option<IpAddr> {
-        self.client.address.filter(|_| !self.client.is_proxy)
+    /// Whose failure budget is charged. A trusted proxy's own address never is; but who sends what makes the way to them
+    /// unreadable, and so hides behind the proxy's address, shares a budget with the others who do.
+    fn budget_of(&self) -> Option<Debtor> {
+        let address = self.client.address.filter(|_| self.client.flagged || !self.client.is_proxy)?;
+        Some(Debtor { address, flagged: self.client.flagged })
+    }
+
+    /// What charges the client for a bad key whose verification it did not wait for.
+    fn abandoned(&self, guard: &Parts) -> Option<Abandoned> {
+        let (budget, debtor, now) = (guard.failures.clone()?, self.budget_of()?, self.now.steady);
+        Some(Box::new(move || {
+            let _ = budget.charge(debtor, now);
+        }))
     }
 
     /// How long until the client's failure budget takes one more, if it is spent (R3.2).
     fn budget_spent(&self, guard: &Parts) -> Option<Duration> {
-        guard.failures.as_ref()?.spent(self.address_for_failures()?, self.now.steady)
+        guard.failures.as_ref()?.spent(self.budget_of()?, self.now.steady)
     }
 
     /// Charges the failure budget for every bad candidate. A denial that its first candidate could not be charged for is
     /// `failures-limited` instead.
     pub(crate) fn charge_failures(&mut self, guard: &Parts, end: Result<Allowed, Kind>) -> Result<Allowed, Kind> {
-        let (Some(budget), Some(address)) = (&guard.failures, self.address_for_failures()) else { return end };
+        let (Some(budget), Some(debtor)) = (&guard.failures, self.budget_of()) else { return end };
         let mut first = None;
         for _ in 0..self.bad.len() {
             let charged = match self.trace {
-                None => budget.charge(address, self.now.steady),
-                Some(_) => budget.spent(address, self.now.steady).map_or(Ok(()), Err),
+                None => budget.charge(debtor, self.now.steady),
+                Some(_) => budget.spent(debtor, self.now.steady).map_or(Ok(()), Err),
             };
             first.get_or_insert(charged);
         }
@@ -206,9 +228,8 @@ pub(crate) async fn judge<'r, H: Head + ?Sized>(
         Gate::Shut(shut) => shut,
     };
     let candidates = candidates(guard, trail)?;
-    let requirement = shut.requirement();
-    let Some(verified) = authenticate(guard, trail, &shut, candidates, patience).await? else { return Ok(shut.missing(trail)?) };
-    let authorised = authorise(guard, trail, requirement, verified)?;
+    let Some(verified) = authenticate(guard, trail, &shut, candidates, patience).await? else { return Ok(shut.missing()?) };
+    let authorised = authorise(guard, trail, shut, verified)?;
     let counted = Counted::count(guard, trail, &authorised, patience).await?;
     match authorised.charged(counted) {
         Ok(allowed) => {
@@ -259,8 +280,10 @@ fn candidates<'r, H: Head + ?Sized>(guard: &'r Parts, trail: &mut Trail<'r, H>) 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
     NotAsked,
-    /// No authenticator that was asked knows it.
-    Unknown,
+    /// No authenticator that was asked knows it. Damaged: it begins like a key that was generated here, and is not one (R7.1).
+    Unknown {
+        is_damaged: bool,
+    },
     /// An authenticator knows it, and it is dead; or it is malformed.
     Dead(Kind),
 }
@@ -288,7 +311,7 @@ async fn authenticate<'r, H: Head + ?Sized>(
     for authenticator in &guard.authenticators {
         if let Asked::Own(own) = &authenticator.asked {
             let ambient = guard.plan.ambient(&**own, trail.head, trail.now);
-            let by_cookie = ambient.cookie.is_some();
+            let by_cookie = ambient.holds_cookies();
             if let Some(verified) = ask_ambient(&**own, authenticator, &ambient, by_cookie, patience).await? {
                 trail.source = None;
                 trail.presented = Some(true);
@@ -299,7 +322,14 @@ async fn authenticate<'r, H: Head + ?Sized>(
             }
         }
         for index in 0..tried.len() {
-            let verdict = try_one(guard, trail, authenticator, &mut tried[index], &mut may_be_slow, patience).await?;
+            let verdict = match try_one(guard, trail, authenticator, &mut tried[index], &mut may_be_slow, patience).await {
+                Ok(verdict) => verdict,
+                Err(stop) => {
+                    // What ends the decision says nothing about this candidate; those before it were bad (R3.1).
+                    charge_bad(trail, &tried, index);
+                    return Err(stop);
+                }
+            };
             let kind = tried[index].candidate.kind;
             trail.note("authentication", || {
                 let outcome = match (&verdict, tried[index].standing) {
@@ -318,27 +348,29 @@ async fn authenticate<'r, H: Head + ?Sized>(
     let Some(first) = tried.first() else { return Ok(None) };
     let kind = match first.standing {
         Standing::Dead(kind) => kind,
-        Standing::NotAsked | Standing::Unknown => Kind::Unknown,
+        Standing::Unknown { is_damaged: true } => Kind::Malformed,
+        Standing::NotAsked | Standing::Unknown { .. } => Kind::Unknown,
     };
-    trail.bad.extend(tried.iter().map(|tried| match tried.standing {
-        Standing::Dead(kind) => kind,
-        Standing::NotAsked | Standing::Unknown => Kind::Unknown,
-    }));
+    charge_bad(trail, &tried, usize::MAX);
     tell_candidates(trail, &tried, usize::MAX);
     Err(kind.into())
 }
 
 /// Somebody won: the others that were asked about and found bad are charged all the same (R3.1).
 fn finish<H: Head + ?Sized>(trail: &mut Trail<'_, H>, tried: &[Tried<'_>], winner: usize, verified: Verified) -> Verified {
-    let losers = tried.iter().enumerate().filter(|(index, _)| *index != winner);
-    trail.bad.extend(losers.filter_map(|(_, tried)| match tried.standing {
-        Standing::NotAsked => None,
-        Standing::Unknown => Some(Kind::Unknown),
-        Standing::Dead(kind) => Some(kind),
-    }));
+    charge_bad(trail, tried, winner);
     trail.dead = None;
     tell_candidates(trail, tried, winner);
     verified
+}
+
+fn charge_bad<H: Head + ?Sized>(trail: &mut Trail<'_, H>, tried: &[Tried<'_>], winner: usize) {
+    let losers = tried.iter().enumerate().filter(|(index, _)| *index != winner);
+    trail.bad.extend(losers.filter_map(|(_, tried)| match tried.standing {
+        Standing::NotAsked => None,
+        Standing::Unknown { is_damaged } => Some(if is_damaged { Kind::Malformed } else { Kind::Unknown }),
+        Standing::Dead(kind) => Some(kind),
+    }));
 }
 
 fn tell_candidates<H: Head + ?Sized>(trail: &mut Trail<'_, H>, tried: &[Tried<'_>], winner: usize) {
@@ -347,7 +379,8 @@ fn tell_candidates<H: Head + ?Sized>(trail: &mut Trail<'_, H>, tried: &[Tried<'_
         let outcome = match tried.standing {
             _ if index == winner => "valid",
             Standing::NotAsked => "not asked",
-            Standing::Unknown => "unknown",
+            Standing::Unknown { is_damaged: true } => "malformed",
+            Standing::Unknown { .. } => "unknown",
             Standing::Dead(kind) => kind.as_str(),
         };
         trace.came_to(tried.candidate.source, outcome);
@@ -385,7 +418,9 @@ async fn try_one<'r, H: Head + ?Sized>(
         *standing = Standing::Dead(Kind::Malformed);
         return Ok(None);
     }
-    *standing = Standing::Unknown;
+    if *standing == Standing::NotAsked {
+        *standing = Standing::Unknown { is_damaged: false };
+    }
     if digests.is_empty() {
         *digests = guard.peppers.digests(candidate.credential.expose());
     }
@@ -412,17 +447,20 @@ async fn try_one<'r, H: Head + ?Sized>(
         pending @ Answer::Pending(_) => patience.get(untried_if_spent(guard, trail, pending)?).await?,
     };
     let Some(record) = record else {
+        // Not dead: a configured key may look like a generated one, and is asked about in its turn.
         if is_damaged() {
-            *standing = Standing::Dead(Kind::Malformed);
+            *standing = Standing::Unknown { is_damaged: true };
         }
         return Ok(None);
     };
     let mut verdict = Verified::by_record(&presented, record, &authenticator.name, candidate.kind, trail.now.wall);
     if let Verdict::Slow(slow) = verdict {
-        if !std::mem::take(may_be_slow) {
+        let answer = slow.ask(&guard.verifications, || trail.abandoned(guard));
+        // What is remembered takes no time.
+        if matches!(answer, Answer::Pending(_)) && !std::mem::take(may_be_slow) {
             return Ok(None);
         }
-        let matches = patience.get(untried_if_spent(guard, trail, slow.ask(&guard.verifications))?).await?;
+        let matches = patience.get(untried_if_spent(guard, trail, answer)?).await?;
         verdict = slow.settle(matches, trail.now.wall);
     }
     match verdict {
@@ -448,18 +486,13 @@ fn untried_if_spent<H: Head + ?Sized, T>(guard: &Parts, trail: &mut Trail<'_, H>
 fn authorise<'r, H: Head + ?Sized>(
     guard: &'r Parts,
     trail: &mut Trail<'r, H>,
-    requirement: Option<&'r Requirement>,
+    shut: Shut<'r>,
     verified: Verified,
 ) -> Result<Authorised, Kind> {
-    let requirements = [requirement, trail.extra];
-    let demands = Demands {
-        client: &trail.client,
-        requirements,
-        cookie_may_count: &|| guard.plan.cookie_may_count(&guard.policy, trail.head),
-    };
-    let authorised = Authorised::check(verified, &demands).map_err(|(kind, principal)| {
-        let lacks = |requirement: &&Requirement| !requirement.accepts_scopes(principal.scopes());
-        trail.unmet = requirements.into_iter().flatten().find(lacks);
+    let cookie_may_count = || guard.plan.cookie_may_count(&guard.policy, trail.head);
+    let authorised = Authorised::check(verified, shut, &trail.client, cookie_may_count);
+    let authorised = authorised.map_err(|Unauthorised { kind, principal, unmet }| {
+        trail.unmet = unmet;
         trail.denied = Some(principal);
         if kind == Kind::Unavailable { trail.no_peer() } else { kind }
     })?;

@@ -6,7 +6,7 @@
 //! 1. The target has a path that starts with `/`, or is `*` with `OPTIONS`; all of it is ASCII.
 //! 2. Percent-encoded unreserved characters (RFC 3986 §2.3) are decoded, once.
 //! 3. If the policy has any path rule: no `.` or `..` segment, no empty segment but a last one, no `\`, and no encoded `/`,
-//!    `\` or NUL. A raw `\` is refused too, though R1.2 names the encoded one: servers behind a proxy read it as `/`.
+//!    `\` or NUL; dots before a `;` count as dots. A raw `\` is refused too, though R1.2 names the encoded one: servers behind a proxy read it as `/`.
 //! 4. A trailing `/` counts as none.
 
 use std::borrow::Cow;
@@ -38,7 +38,9 @@ impl<'r> RulePath<'r> {
         let mut segments = decoded.split('/');
         // What stands before the first `/` is always empty.
         segments.next();
-        if decoded.contains('\\') || segments.any(|segment| matches!(segment, "" | "." | "..")) {
+        // Some servers cut parameters (`;x`) off a segment before they resolve dots.
+        let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("" | "." | ".."));
+        if decoded.contains('\\') || segments.any(is_dots) {
             return Err(AmbiguousPath);
         }
         Ok(Self { decoded, sent })
@@ -118,6 +120,11 @@ impl PathPattern {
             Self::Exact(exact) => **exact == *path,
             Self::Below(prefix) => path.len() > prefix.len() && path.starts_with(&**prefix),
         }
+    }
+
+    /// Whether it is `/*`.
+    pub(crate) fn covers_everything(&self) -> bool {
+        matches!(self, Self::Below(prefix) if &**prefix == "/")
     }
 
     /// Whether everything that `other` matches is matched by this pattern too.

@@ -113,6 +113,7 @@ impl HeaderPlan {
     pub(crate) fn is_preflight<H: Head + ?Sized>(&self, head: &H) -> bool {
         let is_token = |value: &[u8]| !value.is_empty() && value.iter().copied().all(is_token_byte);
         head.method() == "OPTIONS"
+            && !head.has_body()
             && self.only(head, self.origin).is_some_and(|origin| !origin.is_empty())
             && self.only(head, self.request_method).is_some_and(is_token)
             && self.values(head, self.transfer_encoding).is_empty()

@@ -75,8 +75,9 @@ pub trait KeyStore: Send + Sync {
 /// 3. Revoking is final. No insert, change, rotation or import brings the key back; a purged record keeps its digests.
 /// 4. Two records never share a digest; a handle never begins another one.
 pub trait RecordStore: KeyStore {
-    /// Adds a record.
-    fn insert(&self, record: Record) -> Answer<Result<Arc<Record>, Refused>>;
+    /// Adds a record. Where its key is in hand (an import in plain text), it is refused if any record has, or ever had, one of the
+    /// key's digests or handles: under another pepper it is the same key.
+    fn insert(&self, record: Record, key: Option<&Presented<'_>>) -> Answer<Result<Arc<Record>, Refused>>;
 
     /// The record with this id.
     fn get(&self, id: &KeyId) -> Answer<Option<Arc<Record>>>;

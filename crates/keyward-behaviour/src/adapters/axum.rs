@@ -18,11 +18,11 @@ use axum::{
 };
 use http::StatusCode;
 use keyward::Pass;
-use serde_json::Value;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use crate::{
     conformance::{Conformance, Seen},
+    demands::own_cache_control,
     harness::{Harness, Running},
 };
 
@@ -55,8 +55,9 @@ impl Harness for AxumHarness {
     }
 }
 
-async fn answer(State(conformance): State<Conformance>, Extension(pass): Extension<Pass>, request: Request) -> Json<Value> {
-    Json(conformance.answer(&pass, seen(&request)))
+async fn answer(State(conformance): State<Conformance>, Extension(pass): Extension<Pass>, request: Request) -> Response {
+    let own = own_cache_control(request.uri().path()).map(|own| [(http::header::CACHE_CONTROL, own)]);
+    (own, Json(conformance.answer(&pass, seen(&request)))).into_response()
 }
 
 async fn socket(

@@ -24,6 +24,7 @@ use tower::{Layer as _, ServiceExt as _};
 
 use crate::{
     conformance::{Conformance, Seen},
+    demands::own_cache_control,
     harness::{Harness, Running},
 };
 
@@ -82,12 +83,16 @@ async fn answer(conformance: Conformance, mut request: Request<Incoming>) -> Res
     // hyper takes the body of an answer to HEAD away in HTTP/1 only.
     let is_head = request.method() == Method::HEAD;
     let is_socket = seen.path.starts_with("/ws/");
+    let own_cache_control = own_cache_control(&seen.path);
     let text = conformance.answer(&pass, seen).to_string();
     if is_socket {
         return Ok(upgrade(&mut request, text));
     }
     let mut response = Response::new(if is_head { Full::default() } else { Full::from(text) });
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    if let Some(own) = own_cache_control {
+        response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static(own));
+    }
     Ok(response)
 }
 

@@ -1,8 +1,8 @@
 //! R10: answering.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Case, allowed, anonymous, case, denied, unguarded};
+use super::{Case, Expected, allowed, anonymous, case, denied, unguarded};
 
 const NO_BEARER: &str = "
 sources = [{ header = 'X-API-Key' }, { cookie = 'api-key' }]
@@ -35,7 +35,7 @@ conflict = 'text of conflict'
 ";
 
 pub(super) fn cases() -> Vec<Case> {
-    [challenges(), bodies(), caching(), stripping()].into_iter().flatten().collect()
+    [challenges(), bodies(), caching(), stripping(), security_headers()].into_iter().flatten().collect()
 }
 
 fn challenges() -> Vec<Case> {
@@ -107,7 +107,7 @@ fn bodies() -> Vec<Case> {
             .ask("GET /a", denied("address").body("", detail("text of address"))),
         case("R10.1 a denial names its text error if asked to", "[response]\nbody = 'error'\nunauthorized = 'no'").ask(
             "GET /a\nX-API-Key: wrong",
-            denied("unknown").header("Content-Type", "application/json").body("", serde_json::json!({ "error": "no" })),
+            denied("unknown").header("Content-Type", "application/json").body("", json!({ "error": "no" })),
         ),
         case(
             "R10.1 without a text of its own a missing key has that of a bad one",
@@ -123,7 +123,7 @@ fn bodies() -> Vec<Case> {
 }
 
 fn detail(text: &str) -> Value {
-    serde_json::json!({ "detail": text })
+    json!({ "detail": text })
 }
 
 fn caching() -> Vec<Case> {
@@ -137,6 +137,14 @@ fn caching() -> Vec<Case> {
             .ask("GET /a?api_key=alpha", allowed().header("Cache-Control", "no-store"))
             .ask("GET /a?api_key=wrong", denied("unknown").header("Cache-Control", "no-store"))
             .ask("GET /a?b=c\nX-API-Key: alpha", allowed().header("Cache-Control", "private")),
+        case("R10.2 an answer to a key in the query is not stored whichever source wins", QUERY)
+            .key("alpha")
+            .ask("GET /a?api_key=alpha\nX-API-Key: alpha", allowed().header("Cache-Control", "no-store")),
+        case("R10.2 a handler's own Cache-Control stays", QUERY)
+            .key("alpha")
+            .ask("GET /own-cache/a\nX-API-Key: alpha", allowed().header("Cache-Control", "public, max-age=60"))
+            .ask("GET /own-cache/a?api_key=alpha", allowed().header("Cache-Control", "no-store"))
+            .ask("GET /own-cache/a", denied("missing")),
         case("R10.2 an open answer is left alone", QUERY).ask("GET /open", unguarded().without_header("Cache-Control")),
     ]
 }
@@ -173,6 +181,29 @@ fn stripping() -> Vec<Case> {
             "GET /a\nAuthorization: Bearer wrong\nX-API-Key: alpha\nCookie: api-key=beta",
             allowed().body("/saw_credential", false),
         ),
+        case("R10.3 what is no credential stays", "sources = [{ bearer = true }, { header = 'X-API-Key' }, { cookie = 'api-key' }]")
+            .key("alpha")
+            .ask(
+                "GET /seen/a\nCookie: a=b; api-key=alpha; c=d",
+                allowed().body("/headers/cookie", json!(["a=b", "c=d"])),
+            )
+            .ask(
+                "GET /seen/a\nCookie: api-key=alpha\nCookie: a=b\nCookie: c=d",
+                allowed().body("/headers/cookie", json!(["a=b", "c=d"])),
+            )
+            .ask("GET /seen/a\nCookie: api-key=alpha", allowed().body("/headers/cookie", json!([])))
+            .ask("GET /seen/a\nCookie: api-key2=x; API-KEY=y\nX-API-Key: alpha", allowed().body("/headers/cookie", json!(["api-key2=x", "API-KEY=y"])))
+            .ask(
+                "GET /seen/a\nAuthorization: Basic YTpi\nX-API-Key: alpha",
+                allowed().body("/headers/authorization", json!(["Basic YTpi"])).body("/headers/x-api-key", json!([])),
+            )
+            .ask("GET /seen/a\nAuthorization: bearer   alpha", allowed().body("/headers/authorization", json!([]))),
+        case("R10.3 a real subprotocol stays", "sources = [{ subprotocol = 'auth' }]")
+            .key("alpha")
+            .ask(
+                "GET /seen/a\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Protocol: chat, auth.YWxwaGE, superchat",
+                allowed().body("/headers/sec-websocket-protocol", json!(["chat", "superchat"])),
+            ),
         case("R10.3 a handler sees credentials if the policy wants it", "[response]\nstrip_credentials = false")
             .key("alpha")
             .ask("GET /a\nX-API-Key: alpha", allowed().body("/saw_credential", true)),
@@ -182,5 +213,36 @@ fn stripping() -> Vec<Case> {
         )
         .key("alpha")
         .ask("GET /a?api_key=alpha&b=1", allowed().body("/query", "b=1").body("/saw_credential", false)),
+    ]
+}
+
+fn security_headers() -> Vec<Case> {
+    const ALL: &str = "
+        [access]
+        open_paths = ['/open']
+        [response]
+        security_headers = true
+        hsts = 'max-age=63072000'
+    ";
+    let protected = |expected: Expected| {
+        expected
+            .header("X-Content-Type-Options", "nosniff")
+            .header("X-Frame-Options", "DENY")
+            .header("Referrer-Policy", "no-referrer")
+            .header("Strict-Transport-Security", "max-age=63072000")
+    };
+    vec![
+        case("R10 security headers are sent with every answer if asked for", ALL)
+            .key("alpha")
+            .ask("GET /a\nX-API-Key: alpha", protected(allowed()))
+            .ask("GET /a", protected(denied("missing")))
+            .ask("GET /open", protected(unguarded())),
+        case("R10 security headers are not sent unasked", "")
+            .key("alpha")
+            .ask(
+                "GET /a\nX-API-Key: alpha",
+                allowed().without_header("X-Frame-Options").without_header("Strict-Transport-Security"),
+            )
+            .ask("GET /a", denied("missing").without_header("X-Frame-Options").without_header("Strict-Transport-Security")),
     ]
 }

@@ -244,8 +244,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        demands::demands_of,
         model::{Model, key::ModelKey, policy::ModelPolicy},
+        suite,
     };
 
     #[test]
@@ -270,7 +270,7 @@ mod tests {
             let policy = ModelPolicy::from_toml(case.policy).unwrap_or_else(|error| panic!("{}: {error}", case.name));
             let mut model = Model::new(policy, keys, environment);
             for step in &case.steps {
-                let answer = model.decide_demanding(&step.request, &demands_of(&step.request), step.now);
+                let answer = suite::decide(&mut model, &step.request, step.now);
                 if !step.expected.modelled {
                     continue;
                 }

@@ -23,6 +23,12 @@ pub trait AuditSink: Send + Sync {
         false
     }
 
+    /// Whether events may be lost although [`AuditSink::record`] was answered without a fault. Such a sink cannot serve
+    /// `audit.mode = "required"`.
+    fn may_drop(&self) -> bool {
+        false
+    }
+
     /// Whether events shall carry how long the decision took, which costs another reading of the clock.
     fn wants_latency(&self) -> bool {
         true
@@ -38,17 +44,21 @@ impl<A: AuditSink, B: AuditSink> AuditSink for (A, B) {
         self.0.may_wait() || self.1.may_wait()
     }
 
+    fn may_drop(&self) -> bool {
+        self.0.may_drop() && self.1.may_drop()
+    }
+
     fn wants_latency(&self) -> bool {
         self.0.wants_latency() || self.1.wants_latency()
     }
 
     fn record(&self, event: &AuditEvent<'_>) -> Answer<()> {
         match (self.0.record(event), self.1.record(event)) {
-            (Answer::Ready(Ok(())), other) | (other, Answer::Ready(Ok(()))) => other,
-            (Answer::Ready(Err(fault)), _) | (_, Answer::Ready(Err(fault))) => Answer::fault(fault),
-            (Answer::Pending(first), Answer::Pending(second)) => Answer::Pending(Box::pin(async move {
-                first.await?;
-                second.await
+            (Answer::Ready(first), Answer::Ready(second)) => Answer::Ready(first.and(second)),
+            // A fault of one keeps no event from the other.
+            (first, second) => Answer::Pending(Box::pin(async move {
+                let (first, second) = (first.wait().await, second.wait().await);
+                first.and(second)
             })),
         }
     }
@@ -57,6 +67,10 @@ impl<A: AuditSink, B: AuditSink> AuditSink for (A, B) {
 impl<S: AuditSink + ?Sized> AuditSink for std::sync::Arc<S> {
     fn may_wait(&self) -> bool {
         (**self).may_wait()
+    }
+
+    fn may_drop(&self) -> bool {
+        (**self).may_drop()
     }
 
     fn wants_latency(&self) -> bool {

@@ -43,11 +43,14 @@ pub enum UnusableHash {
         lanes: u32,
     },
     /// The handle cannot find a key.
-    #[error("a handle is 8 to 32 visible ASCII characters, and shorter than the key that begins with it")]
+    #[error("a handle is 8 to 32 visible ASCII characters, and the key goes on for at least 6 behind it")]
     BadHandle,
 }
 
 impl Argon2Hash {
+    /// How much of a key stays secret at least: a handle is public.
+    const LEAST_SECRET: usize = 6;
+
     /// The shortest and the longest handle.
     pub(crate) const HANDLE_LENGTHS: std::ops::RangeInclusive<usize> = 8..=32;
 
@@ -74,9 +77,9 @@ impl Argon2Hash {
     /// Hashes a low-entropy key: 19 MiB, two passes (OWASP's recommendation). Takes about 20 ms.
     ///
     /// # Errors
-    /// [`UnusableHash::BadHandle`], also where the key does not go on behind its handle.
+    /// [`UnusableHash::BadHandle`], also where the key does not go on for six characters behind its handle.
     pub fn of_key(handle: &str, key: &str, random: &dyn Random) -> Result<Self, UnusableHash> {
-        if !key.starts_with(handle) || key.len() <= handle.len() {
+        if !key.starts_with(handle) || key.len() < handle.len() + Self::LEAST_SECRET {
             return Err(UnusableHash::BadHandle);
         }
         let unusable = |error: &dyn fmt::Display| UnusableHash::NotPhc(error.to_string());
@@ -109,6 +112,9 @@ impl fmt::Debug for Argon2Hash {
     }
 }
 
+/// What is done about a bad key whose client went away before it was known to be bad.
+pub(crate) type Abandoned = Box<dyn FnOnce() + Send>;
+
 /// Verifies, bounded in number, and remembers successes.
 ///
 /// What is remembered is a digest under a key of this process, of the presented key together with the very hash that it
@@ -130,11 +136,12 @@ impl Verifications {
     }
 
     /// Ready if this key matched this hash before.
-    pub(crate) fn verify(&self, hash: &Argon2Hash, key: &[u8]) -> Answer<bool> {
+    pub(crate) fn verify(&self, hash: &Argon2Hash, key: &[u8], abandoned: impl FnOnce() -> Option<Abandoned>) -> Answer<bool> {
         let digest = self.digest.of([key, hash.phc.as_bytes()]);
         if self.remembered.read().is_ok_and(|remembered| remembered.contains(&digest)) {
             return Answer::ready(true);
         }
+        let abandoned = abandoned();
         let (workers, running, at_once) = (self.workers.clone(), self.running.clone(), self.at_once);
         let (remembered, hash, key) = (self.remembered.clone(), hash.clone(), Zeroizing::new(key.to_vec()));
         Answer::Pending(Box::pin(async move {
@@ -145,8 +152,13 @@ impl Verifications {
             workers.start(Box::new(move || {
                 let matches = hash.verify(&key);
                 drop(permit);
-                // Nobody listens any more when the client went away: nothing to do then.
-                let _ = tell.send(matches);
+                // Nobody listens when the client went away. Guessing shall cost it all the same.
+                if tell.send(matches).is_err()
+                    && !matches
+                    && let Some(abandoned) = abandoned
+                {
+                    abandoned();
+                }
             }))?;
             let matches = told.await.map_err(|_| Fault::new("a worker dropped an Argon2id verification"))?;
             if matches && let Ok(mut remembered) = remembered.write() {
@@ -192,7 +204,7 @@ mod tests {
     fn a_success_is_remembered_and_a_failure_is_not() {
         let hash = Argon2Hash::of_key("customer1", "customer1-secret", &SystemRandom).unwrap();
         let verifications = verifications(Arc::new(ThreadPerJob), 1);
-        let ask = |key: &[u8]| match verifications.verify(&hash, key) {
+        let ask = |key: &[u8]| match verifications.verify(&hash, key, || None) {
             Answer::Ready(result) => (true, result.unwrap()),
             Answer::Pending(later) => (false, pollster::block_on(later).unwrap()),
         };
@@ -209,7 +221,7 @@ mod tests {
         let holder = held.clone();
         let verifications = verifications(Arc::new(move |job: Job| holder.lock().unwrap().push(job)), 1);
         let (Answer::Pending(mut first), Answer::Pending(second)) =
-            (verifications.verify(&hash, b"a"), verifications.verify(&hash, b"b"))
+            (verifications.verify(&hash, b"a", || None), verifications.verify(&hash, b"b", || None))
         else {
             panic!("neither is remembered")
         };

@@ -26,7 +26,7 @@ pub struct KeyPrefix(Box<str>);
 /// What was written cannot begin a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` cannot begin a key: write 1 to 32 lower-case letters and digits, words joined by single `_`, starting with a letter, like `acme` or `acme_live`"
+    "`{0}` cannot begin a key: write 1 to 32 lower-case letters and digits, words joined by single `_`, starting with a letter, like `acme` or `acme_live`; not `kws`, which is sessions'"
 )]
 pub struct BadPrefix(String);
 
@@ -50,6 +50,8 @@ impl FromStr for KeyPrefix {
         let good = (1..=32).contains(&text.len())
             && text.starts_with(|first: char| first.is_ascii_lowercase())
             && text.split('_').all(words);
+        // What sessions begin with (R6.4).
+        let good = good && text != "kws";
         if good { Ok(Self(text.into())) } else { Err(BadPrefix(text.chars().take(64).collect())) }
     }
 }

@@ -6,7 +6,7 @@ mod format;
 mod record;
 mod state;
 
-pub(crate) use argon2id::Verifications;
+pub(crate) use argon2id::{Abandoned, Verifications};
 pub use argon2id::{Argon2Hash, UnusableHash};
 pub use digest::{KeyDigest, Pepper, PepperError, Peppers};
 pub(crate) use format::is_damaged;

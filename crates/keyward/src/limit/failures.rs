@@ -8,6 +8,22 @@ use super::Quota;
 use super::table::AddressTable;
 use crate::network::bucket;
 
+/// Whose budget is charged.
+#[derive(Clone, Copy)]
+pub(crate) struct Debtor {
+    pub(crate) address: IpAddr,
+    /// Somebody behind that address who cannot be told from others.
+    pub(crate) flagged: bool,
+}
+
+impl Debtor {
+    fn bucket(self) -> u128 {
+        // Apart from every address's own bucket: see [`bucket`].
+        bucket(self.address) | u128::from(self.flagged) << 33
+    }
+}
+
+#[derive(Clone)]
 pub(crate) struct FailureBudget {
     quota: Quota,
     table: Arc<Mutex<AddressTable>>,
@@ -24,9 +40,9 @@ impl FailureBudget {
     }
 
     /// How long until one more failure would be taken, if none is left now.
-    pub(crate) fn spent(&self, address: IpAddr, now: u64) -> Option<Duration> {
+    pub(crate) fn spent(&self, debtor: Debtor, now: u64) -> Option<Duration> {
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = table.look(bucket(address), 0, self.quota, now);
+        let cell = table.look(debtor.bucket(), self.quota, now);
         self.quota.take(cell, now).err().map(Duration::from_nanos)
     }
 
@@ -34,9 +50,9 @@ impl FailureBudget {
     ///
     /// # Errors
     /// Spent: how long until one more would be taken. Nothing is charged then.
-    pub(crate) fn charge(&self, address: IpAddr, now: u64) -> Result<(), Duration> {
+    pub(crate) fn charge(&self, debtor: Debtor, now: u64) -> Result<(), Duration> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = table.cell(bucket(address), 0, self.quota, now);
+        let cell = table.cell(debtor.bucket(), self.quota, now);
         *cell = self.quota.take(*cell, now).map_err(Duration::from_nanos)?;
         Ok(())
     }

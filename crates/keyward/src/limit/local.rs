@@ -26,7 +26,7 @@ struct Counters {
     keys: HashIndex<KeyId, Arc<Cells>, ahash::RandomState>,
     named: HashIndex<Name, Arc<Cells>, ahash::RandomState>,
     /// The lock over everything that is not one atomic step.
-    several: Mutex<AddressTable>,
+    several: Mutex<Addresses>,
 }
 
 /// A counter that is no key's: what it counts, and two parts of its name.
@@ -39,24 +39,36 @@ const SEALED: u64 = u64::MAX;
 struct Cells {
     quotas: Box<[Quota]>,
     cells: Box<[AtomicU64]>,
+    /// What was charged under quotas of other windows that counted here before, the latest first: they may come back.
+    retired: Vec<(Quota, u64)>,
 }
 
+/// How many windows are remembered beside those in use.
+const MOST_RETIRED: usize = 8;
+
 impl Cells {
-    fn of(quotas: &[Quota], cell: impl Fn(Quota) -> u64) -> Arc<Self> {
-        Arc::new(Self { quotas: quotas.into(), cells: quotas.iter().map(|&quota| AtomicU64::new(cell(quota))).collect() })
+    fn new(quotas: &[Quota]) -> Arc<Self> {
+        Arc::new(Self { quotas: quotas.into(), cells: quotas.iter().map(|_| AtomicU64::new(0)).collect(), retired: Vec::new() })
     }
 
-    /// The same counter under other quotas: what was taken stays taken (R9.4), from the quota of the same window or else from
-    /// the one of which most was taken.
+    /// The same counter under other quotas: what was taken stays taken (R9.4), of the quota of which most was, and of a quota of
+    /// the same window that counted here before.
     fn moved_to(&self, quotas: &[Quota], now: u64) -> Arc<Self> {
         // Sealing the old cells sends whoever still holds them to the lock, so nothing is charged where nobody looks any more.
-        let seal = |(&quota, cell): (&Quota, &AtomicU64)| (quota, quota.taken(cell.swap(SEALED, Ordering::AcqRel), now));
-        let taken: Vec<(Quota, u64)> = self.quotas.iter().zip(&self.cells).map(seal).collect();
-        Self::of(quotas, |quota| {
-            let same_window = taken.iter().find(|(old, _)| old.window() == quota.window());
-            let most = taken.iter().max_by_key(|(_, taken)| *taken);
-            same_window.or(most).map_or(0, |(_, taken)| quota.cell_with(*taken, now))
-        })
+        let seal = |(&quota, cell): (&Quota, &AtomicU64)| (quota, cell.swap(SEALED, Ordering::AcqRel));
+        let mut before: Vec<(Quota, u64)> = self.quotas.iter().zip(&self.cells).map(seal).collect();
+        let most = before.iter().map(|(quota, cell)| quota.taken(*cell, now)).max().unwrap_or(0);
+        before.extend(&self.retired);
+        let cells = quotas.iter().map(|quota| {
+            let of_its_window =
+                before.iter().filter(|(old, _)| old.window() == quota.window()).map(|(old, cell)| old.taken(*cell, now));
+            let taken = of_its_window.max().unwrap_or(0).max(most);
+            AtomicU64::new(quota.cell_with(taken, now))
+        });
+        let cells = cells.collect();
+        before.retain(|(old, _)| quotas.iter().all(|quota| quota.window() != old.window()));
+        before.truncate(MOST_RETIRED);
+        Arc::new(Self { quotas: quotas.into(), cells, retired: before })
     }
 }
 
@@ -66,7 +78,7 @@ impl LocalLimits {
         Self(Arc::new(Counters {
             keys: HashIndex::default(),
             named: HashIndex::default(),
-            several: Mutex::new(AddressTable::new(AddressTable::SETS)),
+            several: Mutex::new(Addresses::default()),
         }))
     }
 
@@ -101,9 +113,8 @@ impl LocalLimits {
         let counters: SmallVec<[Option<Arc<Cells>>; 4]> =
             taking.buckets.iter().map(|bucket| self.cells_of(bucket, now, &mut addresses)).collect();
         let look =
-            |addresses: &AddressTable, bucket: &Bucket<'_>, cells: &Option<Arc<Cells>>, index: usize| match (bucket.whose, cells)
-            {
-                (Whose::Address(address), _) => addresses.look(self::bucket(address), index, bucket.quotas[index], now),
+            |addresses: &Addresses, bucket: &Bucket<'_>, cells: &Option<Arc<Cells>>, index: usize| match (bucket.whose, cells) {
+                (Whose::Address(address), _) => addresses.look(self::bucket(address), bucket.quotas[index], now),
                 (_, Some(cells)) => cells.cells[index].load(Ordering::Acquire),
                 (_, None) => 0,
             };
@@ -121,7 +132,7 @@ impl LocalLimits {
                     cell = match (bucket.whose, cells) {
                         _ if taking.peek => quota.take(cell, now).unwrap_or(cell),
                         (Whose::Address(address), _) => {
-                            let kept = addresses.cell(self::bucket(address), index, quota, now);
+                            let kept = addresses.cell(self::bucket(address), quota, now);
                             *kept = quota.take(*kept, now).unwrap_or(*kept);
                             *kept
                         }
@@ -141,7 +152,7 @@ impl LocalLimits {
     }
 
     /// A bucket's counter under its quotas of today. Holding the lock is what makes moving it safe.
-    fn cells_of(&self, bucket: &Bucket<'_>, now: u64, _lock: &mut MutexGuard<'_, AddressTable>) -> Option<Arc<Cells>> {
+    fn cells_of(&self, bucket: &Bucket<'_>, now: u64, _lock: &mut MutexGuard<'_, Addresses>) -> Option<Arc<Cells>> {
         let name = |whose: &'static str, first: &str, second: &str| (whose, first.into(), second.into());
         match bucket.whose {
             Whose::Address(_) => None,
@@ -170,7 +181,7 @@ where
             moved
         }
         None => {
-            let fresh = Cells::of(quotas, |_| 0);
+            let fresh = Cells::new(quotas);
             let _ = counters.insert_sync(key, fresh.clone());
             fresh
         }
@@ -179,6 +190,26 @@ where
 
 fn standing(whose: &'static str, quota: Quota, cell: u64, now: u64) -> QuotaStanding {
     QuotaStanding { whose, quota, remaining: quota.remaining(cell, now), full_in: quota.full_in(cell, now) }
+}
+
+/// A table for each window: which of two cells is closer to being full again can be told within one only.
+#[derive(Default)]
+struct Addresses(Vec<(Duration, AddressTable)>);
+
+impl Addresses {
+    fn cell(&mut self, bucket: u128, quota: Quota, now: u64) -> &mut u64 {
+        let known = self.0.iter().position(|(window, _)| *window == quota.window());
+        let place = known.unwrap_or_else(|| {
+            self.0.push((quota.window(), AddressTable::new(AddressTable::SETS)));
+            self.0.len() - 1
+        });
+        self.0[place].1.cell(bucket, quota, now)
+    }
+
+    fn look(&self, bucket: u128, quota: Quota, now: u64) -> u64 {
+        let known = self.0.iter().find(|(window, _)| *window == quota.window());
+        known.map_or(0, |(_, table)| table.look(bucket, quota, now))
+    }
 }
 
 impl Limits for LocalLimits {

@@ -5,7 +5,7 @@ mod local;
 mod quota;
 mod table;
 
-pub(crate) use failures::FailureBudget;
+pub(crate) use failures::{Debtor, FailureBudget};
 pub use local::LocalLimits;
 pub use quota::{BadQuota, Quota};
 

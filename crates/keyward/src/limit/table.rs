@@ -1,4 +1,4 @@
-//! Cells by client address in a fixed amount of memory.
+//! Cells by client address in a fixed amount of memory, for quotas of one window.
 //!
 //! Sixteen bytes a cell, eight cells a set. A newcomer takes the place of the set's cell that is closest to being full
 //! again. A cell whose quota is spent is never given up: where a whole set is spent, its newcomers share the set's last cell,
@@ -38,12 +38,12 @@ impl AddressTable {
         Self { sets: Vec::new(), size: size.next_power_of_two(), seed: ahash::RandomState::new() }
     }
 
-    /// The cell of a bucket under one of its quotas. A bucket that has none yet gets one.
-    pub(super) fn cell(&mut self, bucket: u128, index: usize, quota: Quota, now: u64) -> &mut u64 {
+    /// The cell of a bucket. A bucket that has none yet gets one.
+    pub(super) fn cell(&mut self, bucket: u128, quota: Quota, now: u64) -> &mut u64 {
         if self.sets.is_empty() {
             self.sets.resize(self.size, Set::default());
         }
-        let (set, tag) = self.place(bucket, index);
+        let (set, tag) = self.place(bucket);
         let set = &mut self.sets[set];
         let way = match set.cells.iter().position(|cell| cell.tag == tag) {
             Some(way) => way,
@@ -60,8 +60,8 @@ impl AddressTable {
     }
 
     /// What the cell holds, without making one.
-    pub(super) fn look(&self, bucket: u128, index: usize, quota: Quota, now: u64) -> u64 {
-        let (set, tag) = self.place(bucket, index);
+    pub(super) fn look(&self, bucket: u128, quota: Quota, now: u64) -> u64 {
+        let (set, tag) = self.place(bucket);
         let Some(set) = self.sets.get(set) else { return 0 };
         match set.cells.iter().find(|cell| cell.tag == tag) {
             Some(cell) => cell.arrival,
@@ -71,10 +71,9 @@ impl AddressTable {
     }
 
     /// The set and the tag. The set comes from the middle bits, the tag from all; no tag is zero, which marks a free cell.
-    fn place(&self, bucket: u128, index: usize) -> (usize, u64) {
+    fn place(&self, bucket: u128) -> (usize, u64) {
         let mut hasher = self.seed.build_hasher();
         hasher.write_u128(bucket);
-        hasher.write_usize(index);
         let hash = hasher.finish();
         ((hash >> 1) as usize & (self.size - 1), hash | 1)
     }
@@ -89,7 +88,7 @@ mod tests {
         let quota: Quota = "3/minute".parse().unwrap();
         let mut table = AddressTable::new(16);
         let take = |table: &mut AddressTable, bucket, now| {
-            let cell = table.cell(bucket, 0, quota, now);
+            let cell = table.cell(bucket, quota, now);
             quota.take(*cell, now).map(|next| *cell = next).is_ok()
         };
         let spent = (0..4).map(|_| take(&mut table, 7, 1)).collect::<Vec<_>>();
@@ -99,6 +98,6 @@ mod tests {
         }
         assert!(!take(&mut table, 7, 3));
         assert_eq!(table.sets.capacity(), 16);
-        assert_eq!(quota.remaining(table.look(7, 0, quota, 3), 3), 0);
+        assert_eq!(quota.remaining(table.look(7, quota, 3), 3), 0);
     }
 }

@@ -154,9 +154,22 @@ impl Checker {
             Some(sources) => self.sources(sources),
         };
         let open_paths = self.each("access.open_paths", &file.access.open_paths, Self::pattern);
+        for (index, _) in open_paths.iter().enumerate().filter(|(_, open)| open.covers_everything()) {
+            self.fault(
+                format!("access.open_paths[{index}]"),
+                "opens everything",
+                "name the paths that need no key; to guard nothing, use no guard",
+            );
+        }
         let routes = self.routes("routes", &file.routes);
         self.routes_below_open_paths(&routes, &open_paths);
         let report_only_routes = self.routes("report_only.routes", &file.report_only.routes);
+        let ticket_parameter = self.tickets(&file.tickets);
+        let is_ticket =
+            |source: &source::Source| matches!(&source.place, Place::Query { name } if Some(name) == ticket_parameter.as_ref());
+        if let Some(index) = sources.iter().position(is_ticket) {
+            self.fault(format!("sources[{index}].query"), "is the parameter of tickets", "give keys a parameter of their own");
+        }
         let response = self.response(&file.response);
         self.ids_apart_from_credentials(&response.request_id_header, &sources);
         let has_path_rules = !(open_paths.is_empty()
@@ -211,7 +224,7 @@ impl Checker {
             limits: self.limits("limits", &file.limits),
             response,
             websocket_origins: self.websocket(&file.websocket),
-            ticket_parameter: self.tickets(&file.tickets),
+            ticket_parameter,
             audit_required: self.word("audit.mode", file.audit.mode.as_deref(), &[("best-effort", false), ("required", true)]),
             audit_format: self.word(
                 "audit.format",
@@ -375,6 +388,8 @@ impl Checker {
                         _ => true,
                     }
                 }
+                // Neither could be the real subprotocol beside the other (R12.2).
+                (Place::Subprotocol { .. }, Place::Subprotocol { .. }) => true,
                 (place, other) => place == other,
             };
             if clash {
@@ -473,6 +488,14 @@ impl Checker {
             }
             Some(network)
         });
+        let halves = ipnet::IpNet::aggregate(&networks);
+        if halves.iter().any(|network| network.prefix_len() == 0) {
+            self.fault(
+                "network.trusted_proxies",
+                "trusts everybody, in parts",
+                "name your proxies' networks, or say `insecure_trust_all_proxies = true`",
+            );
+        }
         match (everybody, networks.is_empty()) {
             (true, false) => {
                 self.fault("network.insecure_trust_all_proxies", "contradicts `trusted_proxies`", "leave one of them out");

@@ -5,7 +5,7 @@ use std::fmt;
 /// A policy or a guard that cannot be used as written.
 ///
 /// Never a request's outcome: those are [`Denial`](crate::Denial)s. Prints every fault on a line of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     pub(crate) file: Option<String>,
     pub(crate) faults: Vec<ConfigFault>,
@@ -59,6 +59,13 @@ impl fmt::Display for ConfigError {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    /// As `Display`: it is what a `main` that returns the error prints.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

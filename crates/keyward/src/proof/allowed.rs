@@ -17,8 +17,10 @@ enum How {
     OpenPath,
     /// The same for a preflight.
     Preflight,
-    /// An optional route without a credential.
-    Anonymous,
+    /// Without a credential, where the policy's route, or else the guard alone, makes one optional.
+    Anonymous {
+        by_policy: bool,
+    },
     /// R15.
     WithoutKeys,
     To(Principal),
@@ -33,8 +35,8 @@ impl Allowed {
         Self { how: How::Preflight }
     }
 
-    pub(super) fn anonymous() -> Self {
-        Self { how: How::Anonymous }
+    pub(super) fn anonymous(by_policy: bool) -> Self {
+        Self { how: How::Anonymous { by_policy } }
     }
 
     pub(super) fn without_keys() -> Self {
@@ -62,20 +64,25 @@ impl Allowed {
         match self.how {
             How::OpenPath => "open-path",
             How::Preflight => "preflight",
-            How::Anonymous => "anonymous",
+            How::Anonymous { .. } => "anonymous",
             How::WithoutKeys => "open-access",
             How::To(_) => "valid",
         }
     }
 
-    /// What whoever was allowed lacks of a further requirement: a guard within another asks for more without deciding again.
-    pub(crate) fn lacks(&self, requirement: &Requirement) -> Option<Kind> {
+    /// What whoever was allowed lacks of further requirements: a guard within another asks for more without deciding again.
+    pub(crate) fn lacks<'d>(&self, requirements: &'d [Requirement], optional: bool) -> Option<(Kind, Option<&'d Requirement>)> {
+        let needs_nothing = requirements.iter().all(Requirement::is_nothing);
         match &self.how {
-            _ if requirement.is_nothing() => None,
+            How::To(principal) => {
+                requirements.iter().find_map(|requirement| Some((unmet(principal, requirement)?, Some(requirement))))
+            }
             // A browser's preflight never carries a key, and what follows it is asked for one.
             How::Preflight => None,
-            How::To(principal) => unmet(principal, requirement),
-            _ => Some(Kind::Missing),
+            How::OpenPath | How::WithoutKeys | How::Anonymous { by_policy: true } if needs_nothing => None,
+            // Another guard let nobody in; this one only does so if it was told to.
+            How::Anonymous { by_policy: false } if needs_nothing && optional => None,
+            _ => Some((Kind::Missing, None)),
         }
     }
 

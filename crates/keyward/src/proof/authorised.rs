@@ -1,6 +1,6 @@
 //! What it may do (R13, R8).
 
-use super::{Allowed, Counted, Principal, Verified};
+use super::{Allowed, Counted, Principal, Shut, Verified};
 use crate::decision::Kind;
 use crate::network::Client;
 use crate::scope::Requirement;
@@ -10,40 +10,46 @@ pub(crate) struct Authorised {
     principal: Principal,
 }
 
-/// What a request demands of its principal.
-pub(crate) struct Demands<'d> {
-    pub(crate) client: &'d Client,
-    /// The route's, and the guard's own.
-    pub(crate) requirements: [Option<&'d Requirement>; 2],
-    /// Whether a cookie may count for this request (R13). Asked only where one does.
-    pub(crate) cookie_may_count: &'d dyn Fn() -> bool,
+/// A principal that may not do what the request asks for.
+pub(crate) struct Unauthorised<'g> {
+    pub(crate) kind: Kind,
+    pub(crate) principal: Principal,
+    /// The requirement whose scopes it lacks.
+    pub(crate) unmet: Option<&'g Requirement>,
 }
 
 impl Authorised {
-    /// In this order: a cookie's origin (R13), the record's networks, the kind, the scopes (R8.1).
-    pub(crate) fn check(verified: Verified, demands: &Demands<'_>) -> Result<Self, (Kind, Principal)> {
-        let failed = if verified.is_by_cookie() && !(demands.cookie_may_count)() {
-            Some(Kind::Origin)
+    /// In this order: a cookie's origin (R13), the record's networks, the kind, the scopes (R8.1). What the gate found that the
+    /// request demands comes with the gate's proof, so that it cannot be left behind. `cookie_may_count` is asked only where a
+    /// cookie does.
+    pub(crate) fn check<'g>(
+        verified: Verified,
+        shut: Shut<'g>,
+        client: &Client,
+        cookie_may_count: impl FnOnce() -> bool,
+    ) -> Result<Self, Unauthorised<'g>> {
+        let failed = if verified.is_by_cookie() && !cookie_may_count() {
+            Some((Kind::Origin, None))
         } else {
-            Self::lacks(verified.principal(), demands)
+            Self::lacks(verified.principal(), &shut, client)
         };
         let principal = verified.into_principal();
         match failed {
-            Some(kind) => Err((kind, principal)),
+            Some((kind, unmet)) => Err(Unauthorised { kind, principal, unmet }),
             None => Ok(Self { principal }),
         }
     }
 
-    fn lacks(principal: &Principal, demands: &Demands<'_>) -> Option<Kind> {
+    fn lacks<'g>(principal: &Principal, shut: &Shut<'g>, client: &Client) -> Option<(Kind, Option<&'g Requirement>)> {
         if let Some(networks) = principal.networks() {
-            if demands.client.address.is_none() {
-                return Some(Kind::Unavailable);
+            if client.address.is_none() {
+                return Some((Kind::Unavailable, None));
             }
-            if !demands.client.is_in(networks) {
-                return Some(Kind::Address);
+            if !client.is_in(networks) {
+                return Some((Kind::Address, None));
             }
         }
-        demands.requirements.iter().flatten().find_map(|requirement| unmet(principal, requirement))
+        shut.requirements().find_map(|requirement| Some((unmet(principal, requirement)?, Some(requirement))))
     }
 
     pub(crate) fn principal(&self) -> &Principal {

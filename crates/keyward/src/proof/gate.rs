@@ -17,21 +17,25 @@ pub(crate) enum Gate<'g> {
 
 /// Proof that target, route and networks were looked at. Candidates are asked for with it.
 pub(crate) struct Shut<'g> {
+    /// The route's.
     requirement: Option<&'g Requirement>,
+    /// The guard's own.
+    extra: &'g [Requirement],
     optional: bool,
+    optional_here: bool,
 }
 
 impl<'g> Gate<'g> {
     /// In this order: the target's form (R1.2), open paths and preflights (R1.4, R1.5), the routes (R1.3), whether the client is
     /// known (R2), the policy's networks (R4).
-    pub(crate) fn admit<'r, H: Head + ?Sized>(guard: &'g Parts, trail: &mut Trail<'r, H>) -> Result<Self, Kind> {
+    pub(crate) fn admit<H: Head + ?Sized>(guard: &'g Parts, trail: &mut Trail<'g, H>) -> Result<Self, Kind> {
         let (policy, head) = (&guard.policy, trail.head);
         // Who asks is found first, so that every event can tell it; it is judged in its turn, below.
         trail.find_client(guard);
+        // What a guard of one route demands in addition is not taken back by the policy's calling its path open.
+        let demands_more = !trail.extra_is_nothing();
         let path = RulePath::read(head.method(), head.path(), head.query(), policy.has_path_rules);
         let path = trail.path.insert(path.map_err(|_| Kind::Path)?);
-        // What a guard of one route demands in addition is not taken back by the policy's calling its path open.
-        let demands_more = trail.extra.is_some_and(|extra| !extra.is_nothing());
         if !demands_more && policy.open_paths.iter().any(|open| open.matches_as_sent(path)) {
             trail.told("open path");
             return Ok(Self::Open(Allowed::open_path()));
@@ -57,24 +61,27 @@ impl<'g> Gate<'g> {
         trail.note("networks", || "admitted".to_owned());
         if guard.open {
             // R15: nobody has a key, so nobody is asked for one; but nobody holds a scope either.
-            let needs_nothing =
-                requirement.is_none_or(Requirement::is_nothing) && trail.extra.is_none_or(Requirement::is_nothing);
+            let needs_nothing = requirement.is_none_or(Requirement::is_nothing) && trail.extra_is_nothing();
             trail.open_access = true;
             return if needs_nothing { Ok(Self::Open(Allowed::without_keys())) } else { Err(Kind::Missing) };
         }
-        Ok(Self::Shut(Shut { requirement, optional }))
+        Ok(Self::Shut(Shut { requirement, extra: trail.extra, optional, optional_here: trail.extra_optional }))
     }
 }
 
 impl<'g> Shut<'g> {
     /// Nothing was presented: nobody, where that is allowed (R8.3), or a denial.
-    pub(crate) fn missing<H: Head + ?Sized>(self, trail: &Trail<'_, H>) -> Result<Allowed, Kind> {
-        let needs_nothing = trail.extra.is_none_or(Requirement::is_nothing);
-        if (self.optional || trail.extra_optional) && needs_nothing { Ok(Allowed::anonymous()) } else { Err(Kind::Missing) }
+    pub(crate) fn missing(self) -> Result<Allowed, Kind> {
+        let needs_nothing = self.requirements().all(Requirement::is_nothing);
+        match (self.optional, self.optional_here) {
+            (true, _) if needs_nothing => Ok(Allowed::anonymous(true)),
+            (false, true) if needs_nothing => Ok(Allowed::anonymous(false)),
+            _ => Err(Kind::Missing),
+        }
     }
 
-    /// What the route demands of whoever comes.
-    pub(crate) fn requirement(&self) -> Option<&'g Requirement> {
-        self.requirement
+    /// All that is demanded of whoever comes.
+    pub(super) fn requirements(&self) -> impl Iterator<Item = &'g Requirement> {
+        self.requirement.into_iter().chain(self.extra)
     }
 }

@@ -11,7 +11,7 @@ mod gate;
 mod verified;
 
 pub(crate) use allowed::Allowed;
-pub(crate) use authorised::{Authorised, Demands};
+pub(crate) use authorised::{Authorised, Unauthorised};
 pub(crate) use counted::{Counted, buckets};
 pub(crate) use gate::{Gate, Shut};
 pub use verified::Principal;

@@ -7,7 +7,7 @@ use crate::answer::Fault;
 use crate::authenticator::Identity;
 use crate::clock::Timestamp;
 use crate::decision::Kind;
-use crate::key::{Argon2Hash, KeyId, Record, Slot, Standing, StoredSecret, Verifications};
+use crate::key::{Abandoned, Argon2Hash, KeyId, Record, Slot, Standing, StoredSecret, Verifications};
 use crate::limit::Quota;
 use crate::network::AddressList;
 use crate::scope::Scope;
@@ -270,9 +270,13 @@ pub(crate) struct Slow<'v> {
 
 impl Slow<'_> {
     /// Starts the verification, or remembers it.
-    pub(crate) fn ask(&self, verifications: &Verifications) -> crate::answer::Answer<bool> {
+    pub(crate) fn ask(
+        &self,
+        verifications: &Verifications,
+        abandoned: impl FnOnce() -> Option<Abandoned>,
+    ) -> crate::answer::Answer<bool> {
         match self.hash() {
-            Some(hash) => verifications.verify(hash, self.key.as_bytes()),
+            Some(hash) => verifications.verify(hash, self.key.as_bytes(), abandoned),
             None => crate::answer::Answer::fault(Fault::new("a slot without a hash was asked for one")),
         }
     }

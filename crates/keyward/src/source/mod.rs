@@ -101,6 +101,10 @@ impl Source {
             && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.matches(path)))
     }
 
+    pub(crate) fn holds_anything<H: Head + ?Sized>(&self, head: &H, header: Option<Wanted<'_>>) -> bool {
+        !matches!(self.look(head, header), Found::Nothing)
+    }
+
     /// Looks into the source. `header` is where it finds its header; a query source has none.
     pub(crate) fn look<'r, H: Head + ?Sized>(&self, head: &'r H, header: Option<Wanted<'_>>) -> Found<'r> {
         let Some(wanted) = header else {
