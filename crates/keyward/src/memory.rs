@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::ops::Bound;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -27,6 +27,9 @@ struct Shared {
     by_handle: HashIndex<Box<str>, Arc<Record>, ahash::RandomState>,
     has_handles: AtomicBool,
     prefixes: ArcSwap<HashSet<Box<str>>>,
+    /// Odd while something changes. The index replaces an entry by adding one and removing the other, and a reader can pass
+    /// between the two: what it missed meanwhile is no answer.
+    changes: AtomicU64,
     writing: Mutex<Writing>,
 }
 
@@ -64,23 +67,51 @@ impl MemoryStore {
         self.0.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Looks without a lock, and a second time under it where a change may have hidden what there is.
+    fn look<T>(&self, peek: impl Fn() -> Option<T>) -> Option<T> {
+        let before = self.0.changes.load(Ordering::Acquire);
+        let found = peek();
+        if found.is_some() {
+            return found;
+        }
+        fence(Ordering::Acquire);
+        if before.is_multiple_of(2) && self.0.changes.load(Ordering::Relaxed) == before {
+            return None;
+        }
+        let _unchanging = self.writing();
+        peek()
+    }
+
+    /// Changes the indexes, under the lock.
+    fn change_indexes(&self, change: impl FnOnce()) {
+        self.0.changes.fetch_add(1, Ordering::AcqRel);
+        change();
+        self.0.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
     fn add(&self, record: Record, key: Option<&Presented<'_>>) -> Result<Arc<Record>, Refused> {
         let mut writing = self.writing();
         if writing.by_id.contains_key(&record.id) {
             return Err(Refused::IdTaken);
         }
         if let Some(key) = key {
-            let digests = key.digests().iter().map(|digest| Used::Digest(*digest));
-            let handles = key.handles().map(|handle| Used::Handle(handle.into()));
-            if digests.chain(handles).any(|used| writing.used.contains(&used)) {
+            if key.digests().iter().any(|digest| writing.used.contains(&Used::Digest(*digest))) {
                 return Err(Refused::SecretTaken);
+            }
+            let own = record.slots().map(|slot| Used::of(&slot.secret)).collect::<Vec<_>>();
+            let is_anothers = |handle: &str| {
+                let handle = Used::Handle(handle.into());
+                !own.contains(&handle) && writing.used.contains(&handle)
+            };
+            if key.handles().any(is_anothers) {
+                return Err(Refused::HandleTaken);
             }
         }
         for slot in record.slots() {
             writing.admit(&slot.secret)?;
         }
         let record = Arc::new(record);
-        self.put(&mut writing, &record);
+        self.change_indexes(|| self.put(&mut writing, &record));
         Ok(record)
     }
 
@@ -115,11 +146,13 @@ impl MemoryStore {
             writing.admit(&slot.secret)?;
         }
         let after = Arc::new(change.apply(&before)?);
-        self.put(&mut writing, &after);
-        // An older previous secret ends with a rotation. Its digest stays among the used ones.
-        for slot in before.slots().filter(|old| after.slots().all(|new| new.secret != old.secret)) {
-            self.take_out(&slot.secret);
-        }
+        self.change_indexes(|| {
+            self.put(&mut writing, &after);
+            // An older previous secret ends with a rotation. Its digest stays among the used ones.
+            for slot in before.slots().filter(|old| after.slots().all(|new| new.secret != old.secret)) {
+                self.take_out(&slot.secret);
+            }
+        });
         Ok(after)
     }
 
@@ -129,9 +162,7 @@ impl MemoryStore {
         if !record.is_revoked() {
             return Err(Refused::NotRevoked);
         }
-        for slot in record.slots() {
-            self.take_out(&slot.secret);
-        }
+        self.change_indexes(|| record.slots().for_each(|slot| self.take_out(&slot.secret)));
         writing.by_id.remove(id);
         Ok(())
     }
@@ -151,7 +182,7 @@ impl Writing {
     }
 }
 
-/// Replaces in place: a lookup sees the old version or the new one, never neither.
+/// Replaces an entry. A lookup may see neither version meanwhile: see [`MemoryStore::look`].
 fn upsert<K: Clone + Eq + std::hash::Hash + 'static>(
     index: &HashIndex<K, Arc<Record>, ahash::RandomState>,
     key: K,
@@ -168,12 +199,14 @@ fn upsert<K: Clone + Eq + std::hash::Hash + 'static>(
 impl KeyStore for MemoryStore {
     fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
         let by_digest = |digest| self.0.by_digest.peek_with(digest, |_, record| record.clone());
-        let found = presented.digests().iter().find_map(by_digest);
-        if found.is_some() || !self.0.has_handles.load(Ordering::Acquire) {
-            return Answer::ready(found);
-        }
         let by_handle = |handle: &str| self.0.by_handle.peek_with(handle, |_, record| record.clone());
-        Answer::ready(presented.handles().find_map(by_handle))
+        Answer::ready(self.look(|| {
+            let found = presented.digests().iter().find_map(by_digest);
+            if found.is_some() || !self.0.has_handles.load(Ordering::Acquire) {
+                return found;
+            }
+            presented.handles().find_map(by_handle)
+        }))
     }
 
     fn binds(&self, prefix: &str) -> bool {

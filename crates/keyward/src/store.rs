@@ -108,8 +108,8 @@ pub enum Refused {
     /// The secret is another record's, or was a purged one's.
     #[error("this key is, or was, another record's: generate a new one")]
     SecretTaken,
-    /// One handle would begin with the other.
-    #[error("the handle begins with another key's handle, or the other way round: choose a longer part of the key")]
+    /// The key begins with another one's handle, or one handle with the other.
+    #[error("the key begins with another key's handle, or the other way round: a handle must tell one key from all others")]
     HandleTaken,
     /// The key is revoked, and stays so.
     #[error("the key is revoked, which is final: create a new one")]
