@@ -101,8 +101,56 @@ fn without_keys_it_is_in_development_mode_and_says_so() {
         assert!(warned.iter().any(|(level, text)| level == "WARNING" && text.starts_with("OPEN ACCESS")), "{output}");
         let answered = records(&output, "glowback.api.auth");
         assert_eq!(answered.len(), 2, "{output}");
-        assert!(answered.iter().all(|(level, _)| level == "WARNING"), "{output}");
+        assert!(answered.iter().all(|(level, text)| level == "WARNING" && text.starts_with("open_access ")), "{output}");
+        assert!(!output.contains("api_key_accepted"), "{output}");
     }
+}
+
+#[test]
+fn development_mode_is_told_once_at_every_level_by_the_variables_name() {
+    for level in ["DEBUG", "INFO", "WARNING", "ERROR"] {
+        let (_, output) = start(&[("GLOWBACK_LOG_LEVEL", level)]).stop();
+        let told = records(&output, "glowback.development_mode");
+        assert_eq!(told.len(), 1, "{output}");
+        assert!(told[0].1.contains("GLOWBACK_API_KEY is not set"), "{output}");
+    }
+    let (_, output) = start(&[("GLOWBACK_API_KEY", "good"), ("GLOWBACK_LOG_LEVEL", "DEBUG")]).stop();
+    assert_eq!(records(&output, "glowback.development_mode"), []);
+}
+
+#[test]
+fn without_a_key_a_path_that_exists_looks_like_one_that_does_not() {
+    let server = with_keys("good");
+    let ask = |method: &str, target: &str, key: &str| {
+        server.send(&format!(
+            "{method} {target} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nX-Request-ID: same\r\nConnection: close\r\n\r\n"
+        ))
+    };
+    let told = |answer: &Answer| {
+        let head = answer.head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("date:"));
+        (head.map(str::to_owned).collect::<Vec<_>>(), answer.body.clone())
+    };
+    for (known, unknown) in [("/backtests", "/nope"), ("/v1/backtests", "/v1/nope"), ("/backtests/1", "/nope/1")] {
+        for method in ["GET", "DELETE", "OPTIONS", "PATCH", "HEAD"] {
+            let answer = ask(method, known, "bad");
+            assert_eq!((answer.status, answer.header("allow")), (401, None), "{method} {known}");
+            assert_eq!(told(&answer), told(&ask(method, unknown, "bad")), "{method} {known}");
+        }
+    }
+    // Who has a key is told.
+    let answer = ask("DELETE", "/backtests", "good");
+    assert_eq!(answer.status, 405);
+    assert!(answer.header("allow").is_some_and(|allow| allow.contains("POST")), "{answer:?}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let server = with_keys("good");
+    let port = server.address.port().to_string();
+    let output = command(GLOWBACK, &[("GLOWBACK_API_KEY", "good"), ("PORT", &port)]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains(&server.address.to_string()) && text.contains("PORT"), "{text}");
 }
 
 #[test]

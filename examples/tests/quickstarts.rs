@@ -2,6 +2,10 @@
 
 mod support;
 
+use axum::{Router, body::Body, routing::get};
+use keyward::{Guard, Keys, MemoryStore, NewKey, Policy};
+use tower::ServiceExt;
+
 use support::{Server, command};
 
 #[test]
@@ -66,6 +70,24 @@ fn the_core_alone_guards_a_synchronous_server() {
 #[test]
 fn without_a_key_the_core_does_not_start() {
     let output = command(env!("CARGO_BIN_EXE_core-only"), &[]).output().unwrap();
-    assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("API_KEY"), "{output:?}");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    // As it is meant to be read, and no dump of a type.
+    assert!(text.contains("core-only: configured_keys") && !text.contains("ConfigError"), "{text}");
+}
+
+#[tokio::test]
+async fn guards_of_two_policies_inside_each_other_are_as_the_page_about_axum_says() {
+    for (strips, status) in [(true, 401), (false, 200)] {
+        let store = MemoryStore::new();
+        let key = Keys::new(store.clone()).create(NewKey::named("me")).await.unwrap();
+        let guard = |strips| {
+            let policy = Policy::builder().strip_credentials(strips).build().unwrap();
+            Guard::builder(policy).store(store.clone()).build().unwrap()
+        };
+        let routes = Router::new().route("/", get(|| async { "in" })).layer(keyward_axum::guard(guard(true)));
+        let app = keyward_axum::guarded(routes, guard(strips));
+        let request = http::Request::get("/").header("X-API-Key", key.secret().expose()).body(Body::empty()).unwrap();
+        assert_eq!(app.oneshot(request).await.unwrap().status(), status, "strip_credentials = {strips}");
+    }
 }

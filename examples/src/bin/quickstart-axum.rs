@@ -9,11 +9,10 @@ use tokio::net::TcpListener;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = MemoryStore::new();
     let key = Keys::new(store.clone()).create(NewKey::named("me")).await?;
-    let guard = Guard::builder(Policy::from_toml("policy.toml", "")?).store(store).build()?;
+    let guard = Guard::builder(Policy::builder().build()?).store(store).build()?;
 
-    let app = Router::new()
-        .route("/reports", get(|who: Authenticated| async move { format!("hello, {}\n", who.name()) }))
-        .layer(keyward_axum::guard(guard)); // last, so outermost: everything above is guarded
+    let routes = Router::new().route("/reports", get(|who: Authenticated| async move { format!("hello, {}\n", who.name()) }));
+    let app = keyward_axum::guarded(routes, guard); // all of it: every route, and what has none
 
     let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;

@@ -19,9 +19,8 @@ use crate::runs::{Run, Runs};
 pub(crate) fn router(guard: Guard, max_body_bytes: usize) -> Router {
     let runs = Runs::default();
     let v1 = routes(runs.clone(), max_body_bytes).layer(middleware::from_fn(in_v1_shape));
-    routes(runs, max_body_bytes)
-        .nest("/v1", v1)
-        .layer(keyward_axum::guard(guard))
+    let service = routes(runs, max_body_bytes).nest("/v1", v1);
+    keyward_axum::guarded(service, guard)
         // Around the guard, so that what it denies is told too. It sees requests before it, and looks at no query and no header.
         .layer(middleware::from_fn(log_request))
 }
