@@ -10,26 +10,44 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use keyward::policy::Source;
-use keyward::{Decision, Guard, Head, Pass, Policy, Wanted};
+use keyward::{ConfigError, Decision, Guard, Head, Pass, Policy, Wanted};
 
 const LARGEST_HEAD: usize = 16 * 1024;
 const MOST_HEADERS: usize = 64;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+const WRONG_CONFIGURATION: u8 = 2;
+const FAULT: u8 = 3;
+
+fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(io::stderr).init();
+    let (status, error) = match guard() {
+        Err(error) => (WRONG_CONFIGURATION, error.to_string()),
+        Ok(guard) => match listen(&guard) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => (FAULT, error.to_string()),
+        },
+    };
+    eprintln!("core-only: {error}");
+    ExitCode::from(status)
+}
+
+fn guard() -> Result<Guard, ConfigError> {
     let policy = Policy::builder()
         .sources([Source::bearer(), Source::header("X-API-Key"), Source::query("api_key")])
         .configured_keys("API_KEY", None, Some("configured"), &[])
         .open_paths(["/healthz"])
         .failures("20/minute")
         .build()?;
-    let guard = Guard::builder(policy).environment(|name| std::env::var_os(name)).build()?;
+    Guard::builder(policy).environment(|name| std::env::var_os(name)).build()
+}
 
+fn listen(guard: &Guard) -> io::Result<()> {
     let port = std::env::var("PORT").unwrap_or_else(|_| "3001".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}"))?;
     writeln!(io::stdout(), "listening on {}", listener.local_addr()?)?;

@@ -22,7 +22,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::settings::{LogFormat, Settings};
+use crate::settings::{API_KEY, LogFormat, Settings};
 
 /// Lets the log begin. Nothing is told of other crates: what they write at `DEBUG` is not ours to vouch for.
 pub(crate) fn start(settings: &Settings) {
@@ -33,8 +33,22 @@ pub(crate) fn start(settings: &Settings) {
         Level::Error => LevelFilter::ERROR,
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).event_format(settings.log_format);
-    let ours = Targets::new().with_target("glowback", level).with_target("keyward", level);
+    let ours = Targets::new()
+        .with_target("glowback", level)
+        .with_target("keyward", level)
+        .with_target(DEVELOPMENT_MODE, LevelFilter::WARN);
     tracing_subscriber::registry().with(lines.with_filter(ours)).init();
+}
+
+/// What is told under it is told at every level.
+const DEVELOPMENT_MODE: &str = "glowback.development_mode";
+
+/// Says that no key is set, by the name that the operator knows.
+pub(crate) fn tell_development_mode() {
+    tracing::warn!(
+        target: DEVELOPMENT_MODE,
+        "DEVELOPMENT MODE: {API_KEY} is not set, so everybody is let in; set it to the keys, separated by commas",
+    );
 }
 
 /// Tells each request that was answered, denied ones included.

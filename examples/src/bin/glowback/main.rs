@@ -8,8 +8,8 @@
 //! | variable | default | meaning |
 //! | --- | --- | --- |
 //! | `GLOWBACK_API_KEY` | none: development mode, open to all | the keys, separated by commas |
-//! | `GLOWBACK_LOG_FORMAT` | `json` | `json` or `text` |
-//! | `GLOWBACK_LOG_LEVEL` | `INFO` | `DEBUG`, `INFO`, `WARNING` or `ERROR` |
+//! | `GLOWBACK_LOG_FORMAT` | `json` | `json` or `text`, in any case |
+//! | `GLOWBACK_LOG_LEVEL` | `INFO` | `DEBUG`, `INFO`, `WARNING` or `ERROR`, in any case; that no key is set is told at each |
 //! | `GLOWBACK_RATE_LIMIT` | `100` | requests of one address … |
 //! | `GLOWBACK_RATE_WINDOW` | `60` | … in so many seconds |
 //! | `GLOWBACK_MAX_BODY_BYTES` | `1048576` | the largest body that is read |
@@ -53,6 +53,9 @@ async fn main() -> ExitCode {
         Ok(guard) => guard,
         Err(error) => return fail(WRONG_CONFIGURATION, &error),
     };
+    if settings.development {
+        log::tell_development_mode();
+    }
     match serve(&settings, guard).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(FAULT, &error),
@@ -65,7 +68,10 @@ fn fail(status: u8, error: &dyn Display) -> ExitCode {
 }
 
 async fn serve(settings: &Settings, guard: Guard) -> std::io::Result<()> {
-    let listener = TcpListener::bind(settings.address).await?;
+    let listener = TcpListener::bind(settings.address).await.map_err(|error| {
+        let text = format!("cannot listen on {}: {error}; set PORT to another one, or to 0 for a free one", settings.address);
+        std::io::Error::new(error.kind(), text)
+    })?;
     let router = api::router(guard, settings.max_body_bytes);
     writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?)?;
     // With the peers' addresses: limits and logs go by them.

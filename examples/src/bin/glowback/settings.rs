@@ -55,7 +55,7 @@ impl Settings {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             // Read as the guard reads it: a value of separators alone is not "not set", and the guard refuses it.
             development: lookup(API_KEY).is_none_or(|keys| keys.to_str().is_some_and(|keys| keys.trim().is_empty())),
-            log_format: match text(&lookup, "GLOWBACK_LOG_FORMAT")?.as_deref() {
+            log_format: match text(&lookup, "GLOWBACK_LOG_FORMAT")?.map(|format| format.to_ascii_lowercase()).as_deref() {
                 None | Some("json") => LogFormat::Json,
                 Some("text") => LogFormat::Text,
                 Some(_) => return Err(wrong("GLOWBACK_LOG_FORMAT", "write json or text")),
@@ -118,6 +118,7 @@ mod tests {
         assert!(read(&[(API_KEY, "  "), ("PORT", ""), ("GLOWBACK_LOG_LEVEL", " ")]).unwrap().development);
         assert!(!read(&[(API_KEY, ",")]).unwrap().development);
         assert_eq!(read(&[("GLOWBACK_LOG_LEVEL", "warning")]).unwrap().log_level, Level::Warning);
+        assert_eq!(read(&[("GLOWBACK_LOG_FORMAT", "TEXT")]).unwrap().log_format, LogFormat::Text);
     }
 
     #[test]
