@@ -1,6 +1,7 @@
 //! `docs/policy.md` shows what can be read, lists every name, and tells errors as they are.
 
-use keyward::Policy;
+use keyward::audit::Ring;
+use keyward::{Guard, MemoryStore, Policy};
 
 const PAGE: &str = include_str!("../../docs/policy.md");
 const NAMES: &str = include_str!("../../crates/keyward/src/policy/file.rs");
@@ -67,4 +68,42 @@ fn errors_are_told_as_the_page_shows_them() {
     told.sort_unstable();
     errors.sort_unstable();
     assert_eq!(errors, told);
+}
+
+#[test]
+fn what_cannot_carry_request_ids_is_refused_as_listed() {
+    let (_, after) = PAGE.split_once("cannot carry ids, which are echoed and logged:").unwrap();
+    let (list, _) = after.split_once("\n## ").unwrap();
+    let names: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    assert!(names.len() > 30, "the page is read wrongly: {names:?}");
+    for name in names {
+        let text = format!("[response]\nrequest_id_header = \"{name}\"\n");
+        let name_is_refused = Policy::from_toml("p", &text).unwrap_err().to_string();
+        assert!(name_is_refused.starts_with("p:2: response.request_id_header: "), "{name}: {name_is_refused}");
+    }
+    assert!(Policy::from_toml("p", "[response]\nrequest_id_header = \"X-API-Key\"").is_err(), "a source's header");
+}
+
+#[test]
+fn a_wrong_name_type_or_syntax_is_told_alone_and_other_faults_together() {
+    for (text, faults) in [
+        ("resolution = \"x\"\n[acces]\n[limits]\nfailures = \"x\"\n", 1),
+        ("resolution = \"x\"\n[limits]\nfailures = 1\n", 1),
+        ("resolution = \"x\"\n[limits\n", 1),
+        ("resolution = \"x\"\n[limits]\nfailures = \"x\"\n", 2),
+    ] {
+        let error = Policy::from_toml("p", text).unwrap_err().to_string();
+        assert_eq!(error.lines().count(), faults, "{error}");
+    }
+}
+
+#[test]
+fn a_sink_that_may_drop_events_does_not_serve_where_they_are_required() {
+    let guard = |mode| {
+        let policy = Policy::from_toml("p", &format!("[audit]\nmode = \"{mode}\"\n")).unwrap();
+        let (ring, _events) = Ring::new(16);
+        Guard::builder(policy).store(MemoryStore::new()).audit(ring).build()
+    };
+    assert!(guard("required").unwrap_err().to_string().starts_with("audit.mode: "));
+    assert!(guard("best-effort").is_ok());
 }
