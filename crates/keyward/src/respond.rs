@@ -155,6 +155,7 @@ struct Refused<'a> {
     kind: Kind,
     request_id: &'a RequestId,
     path: &'a str,
+    is_head: bool,
     retry_after: Option<Duration>,
     standings: &'a [QuotaStanding],
     unmet: Option<&'a Requirement>,
@@ -167,6 +168,7 @@ pub(crate) fn denied<H: Head + ?Sized>(guard: &Parts, trail: &Trail<'_, H>, kind
         kind,
         request_id: &trail.request_id,
         path: trail.head.path(),
+        is_head: trail.head.method() == "HEAD",
         retry_after: trail.retry_after,
         standings,
         unmet: trail.unmet,
@@ -179,6 +181,7 @@ pub(crate) fn demand(pass: &Pass, path: &str) -> Denial {
         kind: Kind::Missing,
         request_id: &pass.request_id,
         path,
+        is_head: false,
         retry_after: None,
         standings: &[],
         unmet: None,
@@ -241,6 +244,13 @@ fn render(refused: &Refused<'_>) -> Denial {
     for (name, value) in rate_limit(policy, refused.standings) {
         headers.insert(name, value);
     }
+    // RFC 9110 §9.3.2: what a GET would have got, without the content. Not every server leaves that out by itself.
+    let body = if refused.is_head {
+        insert(&mut headers, header::CONTENT_LENGTH, &body.len().to_string());
+        Bytes::new()
+    } else {
+        body
+    };
     Denial(Box::new(Rendered { kind: refused.kind, headers, body, request_id: refused.request_id.clone(), retry_after }))
 }
 

@@ -20,7 +20,7 @@ pub struct AuditEvent<'a> {
     pub timestamp: Timestamp,
     /// How urgent it is.
     pub level: Level,
-    /// `api_key_accepted` or `api_key_rejected`.
+    /// `api_key_accepted`, `api_key_rejected`, `anonymous_accepted`, or `open_access` where no key is looked at.
     pub event: &'static str,
     /// `allow` or `deny`.
     pub outcome: &'static str,
@@ -117,7 +117,12 @@ impl<'a> AuditEvent<'a> {
         Self {
             timestamp: trail.now.wall,
             level,
-            event: if end.is_ok() { "api_key_accepted" } else { "api_key_rejected" },
+            event: match end {
+                Err(_) => "api_key_rejected",
+                Ok(_) if trail.open_access => "open_access",
+                Ok(allowed) if allowed.principal().is_none() => "anonymous_accepted",
+                Ok(_) => "api_key_accepted",
+            },
             outcome: if end.is_ok() { "allow" } else { "deny" },
             reason: match end {
                 Ok(allowed) => allowed.reason(),

@@ -32,6 +32,13 @@ pub(super) fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
     let mut found = None;
     let mut rest = trim_blanks(element);
     loop {
+        // RFC 7239 §4: pairs may be empty.
+        while let [b';', more @ ..] = rest {
+            rest = trim_blanks(more);
+        }
+        if rest.is_empty() {
+            return found;
+        }
         let equals = rest.iter().position(|&byte| byte == b'=')?;
         let (name, value) = (trim_blanks(&rest[..equals]), &rest[equals + 1..]);
         if name.is_empty() || !name.iter().all(|&byte| crate::source::is_token_byte(byte)) {
@@ -155,7 +162,9 @@ mod tests {
             ("for=unknown", None),
             ("proto=http", None),
             ("for=\"192.0.2.1\"x", None),
-            ("for=192.0.2.1;", None),
+            ("for=192.0.2.1;", Some("192.0.2.1")),
+            (";;for=192.0.2.1; ;by=_x", Some("192.0.2.1")),
+            (";", None),
             ("for", None),
             ("", None),
             ("for=", None),
