@@ -19,7 +19,7 @@ use crate::explain::{Explanation, Trace};
 use crate::head::{Head, OwnedHead};
 use crate::key::{Peppers, Verifications};
 use crate::limit::{FailureBudget, Limits, LocalLimits};
-use crate::order::{Patience, Stop, Trail, judge};
+use crate::order::{Patience, Stop, judge};
 use crate::plan::HeaderPlan;
 use crate::policy::{ConfigError, Policy};
 use crate::proof::{Allowed, AuthenticatorName};
@@ -27,6 +27,7 @@ use crate::random::{Random, SystemRandom};
 use crate::respond::{self, Renderer};
 use crate::scope::Requirement;
 use crate::store::KeyStore;
+use crate::trail::Trail;
 use crate::workers::{ThreadPerJob, Workers};
 
 /// Decides requests by one policy. Cheap to clone; clones share stores, limits and audit.

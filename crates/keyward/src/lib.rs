@@ -34,6 +34,7 @@
 
 mod answer;
 pub mod audit;
+mod authenticate;
 mod authenticator;
 pub mod clock;
 mod configured;
@@ -61,6 +62,7 @@ pub mod scope;
 mod source;
 pub mod store;
 mod strip;
+mod trail;
 mod workers;
 
 pub use answer::{Answer, Fault, Later};

@@ -13,12 +13,12 @@ use crate::decision::{AnswerHeaders, Kind, Pass};
 use crate::guard::Parts;
 use crate::head::Head;
 use crate::limit::QuotaStanding;
-use crate::order::Trail;
 use crate::policy::{BodyStyle, Policy};
 use crate::proof::Allowed;
 use crate::request_id::RequestId;
 use crate::scope::{Demand, Requirement};
 use crate::source::SourceKind;
+use crate::trail::Trail;
 
 /// A denied request's answer, ready to be sent.
 #[derive(Clone)]

@@ -9,8 +9,8 @@ use crate::clock::Timestamp;
 use crate::decision::Kind;
 use crate::guard::Parts;
 use crate::head::Head;
-use crate::order::Trail;
 use crate::proof::Allowed;
+use crate::trail::Trail;
 
 /// One decision, told. Serialises to the fields of the JSON audit line.
 #[derive(Debug, Clone, Copy, Serialize)]

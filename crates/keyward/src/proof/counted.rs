@@ -8,8 +8,9 @@ use super::{Authorised, Principal};
 use crate::guard::Parts;
 use crate::head::Head;
 use crate::limit::{Bucket, Charge, Quota, Taking, Whose};
-use crate::order::{Patience, Stop, Trail};
+use crate::order::{Patience, Stop};
 use crate::policy::LimitRules;
+use crate::trail::Trail;
 
 /// Proof that everything was counted that a request has to be counted under.
 pub(crate) struct Counted {

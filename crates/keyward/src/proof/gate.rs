@@ -4,10 +4,10 @@ use super::Allowed;
 use crate::decision::Kind;
 use crate::guard::Parts;
 use crate::head::Head;
-use crate::order::Trail;
 use crate::path::RulePath;
 use crate::policy::{self, RouteMatch};
 use crate::scope::Requirement;
+use crate::trail::Trail;
 
 /// The gate is open, and the request goes on as nobody; or it is shut, and a credential is needed.
 pub(crate) enum Gate<'g> {

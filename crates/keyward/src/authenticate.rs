@@ -1,0 +1,225 @@
+//! Asking the authenticators about the candidates (R6.3, R7), and what is charged for the bad ones (R3).
+//!
+//! Authenticators are the outer order, candidates the inner: the first authenticator is asked about every candidate before the
+//! second is. A record that is found decides its candidate.
+
+use smallvec::SmallVec;
+
+use crate::answer::Answer;
+use crate::authenticator::{Ambient, Verdict as Word};
+use crate::decision::Kind;
+use crate::guard::{Asked, NamedAuthenticator, Parts};
+use crate::head::Head;
+use crate::key;
+use crate::order::{Patience, Stop, unavailable};
+use crate::proof::{Shut, Verdict, Verified};
+use crate::resolve::{Candidate, Candidates};
+use crate::store::Presented;
+use crate::trail::Trail;
+
+/// What has come of one candidate so far.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    NotAsked,
+    /// No authenticator that was asked knows it. Damaged: it begins like a key that was generated here, and is not one (R7.1).
+    Unknown {
+        is_damaged: bool,
+    },
+    /// An authenticator knows it, and it is dead; or it is malformed.
+    Dead(Kind),
+}
+
+struct Tried<'r> {
+    candidate: Candidate<'r>,
+    digests: SmallVec<[key::KeyDigest; 1]>,
+    standing: Standing,
+}
+
+/// `None`: there was nothing to verify. The gate's proof is only shown: nothing is looked up before it.
+pub(crate) async fn authenticate<'r, H: Head + ?Sized>(
+    guard: &'r Parts,
+    trail: &mut Trail<'r, H>,
+    _shut: &Shut<'_>,
+    candidates: Candidates<'r>,
+    patience: Patience,
+) -> Result<Option<Verified>, Stop> {
+    let mut tried: SmallVec<[Tried<'r>; 1]> = SmallVec::new();
+    for candidate in candidates {
+        tried.push(Tried { candidate, digests: SmallVec::new(), standing: Standing::NotAsked });
+    }
+    // At most one Argon2id verification a request (R7.3).
+    let mut may_be_slow = true;
+    for authenticator in &guard.authenticators {
+        if let Asked::Own(own) = &authenticator.asked {
+            let ambient = guard.plan.ambient(&**own, trail.head, trail.now);
+            let by_cookie = ambient.holds_cookies();
+            if let Some(verified) = ask_ambient(&**own, authenticator, &ambient, by_cookie, patience).await? {
+                trail.source = None;
+                trail.presented = Some(true);
+                trail.note("authentication", || {
+                    format!("{}: valid, without a credential of the sources", authenticator.name.as_str())
+                });
+                return Ok(Some(finish(trail, &tried, usize::MAX, verified)));
+            }
+        }
+        for index in 0..tried.len() {
+            let verdict = match try_one(guard, trail, authenticator, &mut tried[index], &mut may_be_slow, patience).await {
+                Ok(verdict) => verdict,
+                Err(stop) => {
+                    // What ends the decision says nothing about this candidate; those before it were bad (R3.1).
+                    charge_bad(trail, &tried, index);
+                    return Err(stop);
+                }
+            };
+            let kind = tried[index].candidate.kind;
+            trail.note("authentication", || {
+                let outcome = match (&verdict, tried[index].standing) {
+                    (Some(_), _) => "valid".to_owned(),
+                    (None, Standing::Dead(kind)) => kind.to_string(),
+                    (None, _) => "unknown".to_owned(),
+                };
+                format!("{} asked about {kind}: {outcome}", authenticator.name.as_str())
+            });
+            if let Some(verified) = verdict {
+                trail.source = Some(kind);
+                return Ok(Some(finish(trail, &tried, index, verified)));
+            }
+        }
+    }
+    let Some(first) = tried.first() else { return Ok(None) };
+    let kind = match first.standing {
+        Standing::Dead(kind) => kind,
+        Standing::Unknown { is_damaged: true } => Kind::Malformed,
+        Standing::NotAsked | Standing::Unknown { .. } => Kind::Unknown,
+    };
+    charge_bad(trail, &tried, usize::MAX);
+    tell_candidates(trail, &tried, usize::MAX);
+    Err(kind.into())
+}
+
+/// Somebody won: the others that were asked about and found bad are charged all the same (R3.1).
+fn finish<H: Head + ?Sized>(trail: &mut Trail<'_, H>, tried: &[Tried<'_>], winner: usize, verified: Verified) -> Verified {
+    charge_bad(trail, tried, winner);
+    trail.dead = None;
+    tell_candidates(trail, tried, winner);
+    verified
+}
+
+fn charge_bad<H: Head + ?Sized>(trail: &mut Trail<'_, H>, tried: &[Tried<'_>], winner: usize) {
+    let losers = tried.iter().enumerate().filter(|(index, _)| *index != winner);
+    trail.bad.extend(losers.filter_map(|(_, tried)| match tried.standing {
+        Standing::NotAsked => None,
+        Standing::Unknown { is_damaged } => Some(if is_damaged { Kind::Malformed } else { Kind::Unknown }),
+        Standing::Dead(kind) => Some(kind),
+    }));
+}
+
+fn tell_candidates<H: Head + ?Sized>(trail: &mut Trail<'_, H>, tried: &[Tried<'_>], winner: usize) {
+    let Some(trace) = &mut trail.trace else { return };
+    for (index, tried) in tried.iter().enumerate() {
+        let outcome = match tried.standing {
+            _ if index == winner => "valid",
+            Standing::NotAsked => "not asked",
+            Standing::Unknown { is_damaged: true } => "malformed",
+            Standing::Unknown { .. } => "unknown",
+            Standing::Dead(kind) => kind.as_str(),
+        };
+        trace.came_to(tried.candidate.source, outcome);
+    }
+}
+
+async fn ask_ambient(
+    own: &dyn crate::authenticator::Authenticator,
+    authenticator: &NamedAuthenticator,
+    ambient: &Ambient<'_>,
+    by_cookie: bool,
+    patience: Patience,
+) -> Result<Option<Verified>, Stop> {
+    match patience.get(own.ambient(ambient)).await? {
+        Word::Is(identity) => Ok(Some(Verified::by_identity(*identity, &authenticator.name, None, by_cookie))),
+        // A dead session is absent (R6.4).
+        Word::NotMine | Word::Refused(_) => Ok(None),
+    }
+}
+
+/// Asks one authenticator about one candidate, unless it is decided already.
+async fn try_one<'r, H: Head + ?Sized>(
+    guard: &'r Parts,
+    trail: &mut Trail<'r, H>,
+    authenticator: &NamedAuthenticator,
+    tried: &mut Tried<'r>,
+    may_be_slow: &mut bool,
+    patience: Patience,
+) -> Result<Option<Verified>, Stop> {
+    if matches!(tried.standing, Standing::Dead(_)) {
+        return Ok(None);
+    }
+    let Tried { candidate, digests, standing } = tried;
+    if candidate.credential.is_malformed() {
+        *standing = Standing::Dead(Kind::Malformed);
+        return Ok(None);
+    }
+    if *standing == Standing::NotAsked {
+        *standing = Standing::Unknown { is_damaged: false };
+    }
+    if digests.is_empty() {
+        *digests = guard.peppers.digests(candidate.credential.expose());
+    }
+    let presented = Presented::new(&candidate.credential, digests);
+    let store = match &authenticator.asked {
+        Asked::Own(own) => {
+            let answer = untried_if_spent(guard, trail, own.authenticate(&presented, trail.now))?;
+            return Ok(match patience.get(answer).await? {
+                Word::Is(identity) => Some(Verified::by_identity(*identity, &authenticator.name, Some(candidate.kind), false)),
+                Word::Refused(refusal) => {
+                    *standing = Standing::Dead(refusal.kind());
+                    None
+                }
+                Word::NotMine => None,
+            });
+        }
+        Asked::Store(store) => &**store,
+    };
+    // In memory, looking first costs a good key nothing; a wrong check must not cost a trip (R7.1).
+    let is_damaged = || key::is_damaged(presented.expose(), |prefix| store.binds(prefix));
+    let record = match store.find(&presented) {
+        Answer::Ready(found) => found.map_err(|fault| unavailable(&fault))?,
+        Answer::Pending(_) if is_damaged() => None,
+        pending @ Answer::Pending(_) => patience.get(untried_if_spent(guard, trail, pending)?).await?,
+    };
+    let Some(record) = record else {
+        // Not dead: a configured key may look like a generated one, and is asked about in its turn.
+        if is_damaged() {
+            *standing = Standing::Unknown { is_damaged: true };
+        }
+        return Ok(None);
+    };
+    let mut verdict = Verified::by_record(&presented, record, &authenticator.name, candidate.kind, trail.now.wall);
+    if let Verdict::Slow(slow) = verdict {
+        let answer = slow.ask(&guard.verifications, || trail.abandoned(guard));
+        // What is remembered takes no time.
+        if matches!(answer, Answer::Pending(_)) && !std::mem::take(may_be_slow) {
+            return Ok(None);
+        }
+        let matches = patience.get(untried_if_spent(guard, trail, answer)?).await?;
+        verdict = slow.settle(matches, trail.now.wall);
+    }
+    match verdict {
+        Verdict::Genuine(verified) => return Ok(Some(verified)),
+        Verdict::Dead(kind, record) => {
+            *standing = Standing::Dead(kind);
+            trail.dead.get_or_insert(record);
+        }
+        Verdict::NotIts | Verdict::Slow(_) => {}
+    }
+    Ok(None)
+}
+
+/// R3.2: where the client's failure budget is spent, whatever needs a trip or Argon2id is not tried.
+fn untried_if_spent<H: Head + ?Sized, T>(guard: &Parts, trail: &mut Trail<'_, H>, answer: Answer<T>) -> Result<Answer<T>, Kind> {
+    if let (Answer::Pending(_), Some(wait)) = (&answer, trail.budget_spent(guard)) {
+        trail.retry_after = Some(wait);
+        return Err(Kind::FailuresLimited);
+    }
+    Ok(answer)
+}
