@@ -19,7 +19,8 @@ use tower_service::Service;
 use super::shutdown::Signals;
 
 const HEADERS_WITHIN: Duration = Duration::from_secs(30);
-/// For one connection's unread bytes. A longer head is 431.
+/// For one connection's unread bytes. The buffer grows in steps, so that a head that is a little longer may still fit; one that
+/// does not is 431.
 const LARGEST_BUFFER: usize = 64 * 1024;
 /// Requests that are being answered when the program is asked to stop have this long to end.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);

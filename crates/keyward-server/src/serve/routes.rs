@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Extension, Json, Router};
-use http::{StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use keyward::{Guard, Pass, PrincipalTold};
 use keyward_axum::Authenticated;
 use serde::Serialize;
@@ -14,19 +16,24 @@ use serde_json::json;
 use super::forward_auth;
 use super::problem::problem_document;
 
-/// `/auth` is not guarded itself: it decides about another request. `/healthz` is open whatever the policy says.
+/// `/auth` is not guarded itself: it decides about another request. `GET /healthz` is open whatever the policy says. All else is
+/// guarded, what is not there included: who has no key does not learn which paths there are.
 pub(super) fn router(guard: Guard) -> Router {
-    let guarded = Router::new().route("/whoami", get(whoami)).route_layer(keyward_axum::guard(guard.clone()));
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/auth", any(forward_auth::answer))
-        .with_state(guard)
-        .merge(guarded)
-        .fallback(nothing_here)
+    let routes = Router::new()
+        .route("/whoami", get(whoami))
+        .route("/healthz", any(wrong_method))
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(nothing_here);
+    let guarded = keyward_axum::guarded(routes, guard.clone()).layer(from_fn(healthz));
+    Router::new().route("/auth", any(forward_auth::answer)).with_state(guard).fallback_service(guarded)
 }
 
-async fn healthz() -> impl IntoResponse {
-    ([(header::CACHE_CONTROL, "no-store")], Json(json!({ "status": "ok" })))
+/// Before the guard, and of it nothing but the one open method: its other methods are answered like all that is guarded.
+async fn healthz(request: Request, next: Next) -> Response {
+    if request.uri().path() == "/healthz" && matches!(*request.method(), Method::GET | Method::HEAD) {
+        return ([(header::CACHE_CONTROL, "no-store")], Json(json!({ "status": "ok" }))).into_response();
+    }
+    next.run(request).await
 }
 
 #[derive(Serialize)]
@@ -43,4 +50,11 @@ async fn whoami(who: Authenticated, Extension(pass): Extension<Pass>) -> impl In
 
 async fn nothing_here() -> Response {
     problem_document(StatusCode::NOT_FOUND, "There is nothing here.")
+}
+
+/// Every path here takes GET alone.
+async fn wrong_method() -> Response {
+    let mut response = problem_document(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
 }
