@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -7,6 +8,10 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use keyward::Timestamp;
 use keyward::key::KeyPrefix;
+
+use crate::failure::Failure;
+use crate::output::visible;
+use crate::setting::Setting;
 
 /// API-key authentication for HTTP services.
 ///
@@ -58,16 +63,27 @@ Examples:
 /// What a decision is made from.
 #[derive(Debug, Args)]
 pub(crate) struct Deciding {
-    /// The policy; without it, Bearer and X-API-Key with every default
-    #[arg(long, value_name = "FILE", env = "KEYWARD_POLICY")]
-    pub(crate) policy: Option<PathBuf>,
-    /// Where keys are kept: `memory:` keeps them until the program ends
+    // Variables are not read by clap: it names the flag in errors about them, and takes an empty one for a value.
+    /// The policy; without it, Bearer and X-API-Key with every default [env: KEYWARD_POLICY]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<OsString>,
+    /// Where keys are kept: `memory:` keeps them until the program ends [env: KEYWARD_DATABASE] [default: memory:]
     // Not parsed by clap, which would repeat a password in its error.
-    #[arg(long, value_name = "URL", env = "KEYWARD_DATABASE", default_value = "memory:", hide_env_values = true)]
-    pub(crate) database: String,
+    #[arg(long, value_name = "URL")]
+    database: Option<OsString>,
     /// Keys to take over at the start, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) keys: Option<PathBuf>,
+}
+
+impl Deciding {
+    pub(crate) fn policy(&self) -> Option<Setting> {
+        Setting::of(self.policy.as_deref(), "--policy", "KEYWARD_POLICY")
+    }
+
+    pub(crate) fn database(&self) -> Option<Setting> {
+        Setting::of(self.database.as_deref(), "--database", "KEYWARD_DATABASE")
+    }
 }
 
 #[derive(Debug, Args)]
@@ -84,9 +100,21 @@ Where standard error is no terminal and the listener is no loopback address, it 
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) deciding: Deciding,
-    /// Where to listen; port 0 picks a free one
-    #[arg(long, value_name = "ADDR", env = "KEYWARD_LISTEN", default_value = "127.0.0.1:8080", value_parser = listen_address)]
-    pub(crate) listen: String,
+    /// Where to listen; port 0 picks a free one [env: KEYWARD_LISTEN] [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<OsString>,
+}
+
+impl Serve {
+    /// `HOST:PORT`.
+    pub(crate) fn listen(&self) -> Result<String, Failure> {
+        let Some(setting) = Setting::of(self.listen.as_deref(), "--listen", "KEYWARD_LISTEN") else {
+            return Ok("127.0.0.1:8080".to_owned());
+        };
+        let text = setting.value.to_string_lossy();
+        listen_address(&text)
+            .map_err(|problem| Failure::Configuration(format!("{}: `{}` is no address: {problem}", setting.name, visible(&text))))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -121,10 +149,12 @@ pub(crate) enum PolicyCommand {
 Examples:
   keyward policy check policy.toml
   keyward policy check --json policy.toml
+  envsubst < policy.toml.in | keyward policy check -
 
-Each error is told as FILE:LINE: field: problem; mend. Exit status: 0 good, 2 not.")]
+Each error is told as FILE:LINE: field: problem; mend, and so is, as a warning, what `keyward serve` accepts and does not carry
+out. Configured keys are taken to be set. Exit status: 0 good, with or without warnings, 2 not.")]
 pub(crate) struct PolicyCheck {
-    /// The policy file
+    /// The policy file; `-` is standard input
     pub(crate) file: PathBuf,
     /// One JSON document instead of text
     #[arg(long)]
@@ -153,8 +183,8 @@ Examples:
   git diff --cached | keyward scan -
 
 Finds keys of every prefix by their shape and checksum. Folders are searched with all that is below, but for .git,
-symbolic links, and files that hold a NUL near their start. Exit status: 0 none found, 1 some found, 3 if a file could
-not be read and none was found.")]
+symbolic links, and files that hold a NUL near their start. Exit status: 0 none found, 1 some found; if none was found, 2 where a
+PATH is not there, 3 where something could not be read.")]
 pub(crate) struct Scan {
     /// Files and folders; `-` is standard input
     #[arg(value_name = "PATH", required = true)]

@@ -25,13 +25,19 @@ impl Failure {
         })
     }
 
-    /// A file that was named cannot be read. A wrong name is the operator's, a broken disk is not.
-    pub(crate) fn unreadable(file: &Path, error: &io::Error) -> Self {
+    /// A file that was named cannot be read. A wrong name is the operator's, a broken disk is not. `by` is the flag or the
+    /// variable that named it.
+    pub(crate) fn unreadable(by: Option<&str>, file: &Path, error: &io::Error) -> Self {
         use io::ErrorKind::{InvalidData, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
-        let told = format!("cannot read {}: {error}", visible(&file.display().to_string()));
-        match error.kind() {
-            NotFound | PermissionDenied | IsADirectory | NotADirectory | InvalidData | InvalidInput => Self::Configuration(told),
-            _ => Self::Fault(told),
-        }
+        let by = by.map(|by| format!("{by}: ")).unwrap_or_default();
+        let told = format!("{by}cannot read {}: {error}", visible(&file.display().to_string()));
+        let mend = match error.kind() {
+            NotFound | NotADirectory | InvalidInput => "name a file that is there",
+            PermissionDenied => "let this user read it",
+            IsADirectory => "name a file in it",
+            InvalidData => "write it as UTF-8",
+            _ => return Self::Fault(told),
+        };
+        Self::Configuration(format!("{told}; {mend}"))
     }
 }

@@ -8,17 +8,19 @@ mod configuration;
 mod explain;
 mod failure;
 mod generate;
+mod log;
 mod output;
 mod policy_check;
+mod policy_warnings;
 mod raw_request;
 mod scan;
 mod serve;
+mod setting;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
-use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command, PolicyCommand};
 use failure::Failure;
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode, Failure> {
-    start_log(if matches!(command, Command::Serve(_)) { "info" } else { "warn" })?;
+    log::start(if matches!(command, Command::Serve(_)) { "info" } else { "warn" })?;
     match command {
         Command::Serve(serve) => serve::run(&serve),
         Command::Explain(explain) => explain::run(&explain),
@@ -42,22 +44,6 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Scan(scan) => scan::run(&scan),
         Command::Completions { shell } => completions(shell),
     }
-}
-
-/// The program's own log, to standard error. `KEYWARD_LOG` chooses what is told, as `RUST_LOG` does elsewhere.
-fn start_log(level: &str) -> Result<(), Failure> {
-    let wanted = std::env::var("KEYWARD_LOG").unwrap_or_default();
-    let filter = EnvFilter::try_new(if wanted.trim().is_empty() { level } else { &wanted });
-    let filter =
-        filter.map_err(|error| Failure::Configuration(format!("KEYWARD_LOG: {error}; write a level, like \"debug\"")))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(output::takes_colours(&std::io::stderr()))
-        // Telling on standard error that standard error is closed would panic.
-        .log_internal_errors(false)
-        .init();
-    Ok(())
 }
 
 fn completions(shell: Shell) -> Result<ExitCode, Failure> {

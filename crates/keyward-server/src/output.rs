@@ -26,8 +26,13 @@ pub(crate) fn print_json(document: &impl serde::Serialize) -> Result<(), Failure
 
 /// Writes lines to standard error. There is nobody left to tell when that fails.
 pub(crate) fn tell(text: &str) {
+    let _ = try_tell(text);
+}
+
+/// As [`tell`], for what must not get lost.
+pub(crate) fn try_tell(text: &str) -> io::Result<()> {
     let lines: String = text.lines().map(|line| format!("{}\n", visible(line))).collect();
-    let _ = io::stderr().lock().write_all(lines.as_bytes());
+    io::stderr().lock().write_all(lines.as_bytes())
 }
 
 /// Whether to colour what is written there: a terminal, and no `NO_COLOR` (no-color.org).

@@ -1,28 +1,66 @@
-//! `keyward policy check`: everything that is wrong with a policy file, at once.
+//! `keyward policy check`: everything that is wrong with a policy file, and whether `keyward serve` could use it.
 
-use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
+use std::{fs, io};
 
-use keyward::{ConfigError, Policy};
+use keyward::audit::{LineFormat, Lines};
+use keyward::policy::ConfigFault;
+use keyward::{ConfigError, Guard, MemoryStore, Policy};
 use serde::Serialize;
 
 use crate::arguments::PolicyCheck;
+use crate::configuration::{build_silently, with_default_failures};
 use crate::failure::Failure;
 use crate::output::{self, tell, visible};
+use crate::policy_warnings::{PolicyText, Warning};
 
 pub(crate) fn run(arguments: &PolicyCheck) -> Result<ExitCode, Failure> {
     let name = visible(&arguments.file.display().to_string()).into_owned();
-    let text = fs::read_to_string(&arguments.file).map_err(|error| Failure::unreadable(&arguments.file, &error))?;
+    let text = match read(&arguments.file) {
+        Ok(text) => text,
+        Err(failure) if arguments.json => {
+            let problem = failure.to_string();
+            let fault = Fault { line: None, field: "", problem: &problem, mend: "" };
+            output::print_json(&Checked { file: &name, ok: false, errors: vec![fault], warnings: Vec::new() })?;
+            return Ok(failure.status());
+        }
+        Err(failure) => return Err(failure),
+    };
+    let policy_text = PolicyText::read(&text);
     let checked = Policy::from_toml(&name, &text);
+    let is_readable = checked.is_ok();
+    let checked = checked.and_then(can_be_served);
+    // The text of a file that is wrong may not mean what warnings would take it to mean.
+    let warnings = if is_readable { policy_text.warnings() } else { Vec::new() };
     if arguments.json {
-        output::print_json(&Checked::new(&name, checked.as_ref().err()))?;
+        let faults = checked.as_ref().err().map(ConfigError::faults).unwrap_or_default();
+        let errors = faults.iter().map(|fault| Fault::of(fault, &policy_text)).collect();
+        output::print_json(&Checked { file: &name, ok: checked.is_ok(), errors, warnings })?;
     } else {
+        warnings.iter().for_each(|warning| tell(&warning.text(&name)));
         match &checked {
-            Ok(_) => output::print(|out| writeln!(out, "ok"))?,
+            Ok(()) => output::print(|out| writeln!(out, "ok"))?,
+            Err(error) if is_readable => tell(&policy_text.told(&name, error)),
             Err(error) => tell(&error.to_string()),
         }
     }
     Ok(if checked.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    let text = if file.as_os_str() == "-" { io::read_to_string(io::stdin().lock()) } else { fs::read_to_string(file) };
+    text.map_err(|error| Failure::unreadable(None, file, &error))
+}
+
+/// Whether a guard can be built of it as `serve` builds one. Where the policy will be used, other variables are set than here: each
+/// is taken to hold a key.
+fn can_be_served(policy: Policy) -> Result<(), ConfigError> {
+    let builder = Guard::builder(with_default_failures(policy))
+        .store(MemoryStore::new())
+        .environment(|_| Some("stands-for-a-configured-key".into()))
+        .audit(Lines::new(io::sink(), LineFormat::Json));
+    build_silently(builder).map(drop)
 }
 
 /// The document of `--json`.
@@ -31,6 +69,7 @@ struct Checked<'a> {
     file: &'a str,
     ok: bool,
     errors: Vec<Fault<'a>>,
+    warnings: Vec<Warning>,
 }
 
 #[derive(Serialize)]
@@ -41,11 +80,9 @@ struct Fault<'a> {
     mend: &'a str,
 }
 
-impl<'a> Checked<'a> {
-    fn new(file: &'a str, error: Option<&'a ConfigError>) -> Self {
-        let faults = error.map(ConfigError::faults).unwrap_or_default().iter();
-        let errors =
-            faults.map(|fault| Fault { line: fault.line, field: &fault.field, problem: &fault.problem, mend: &fault.mend });
-        Self { file, ok: error.is_none(), errors: errors.collect() }
+impl<'a> Fault<'a> {
+    fn of(fault: &'a ConfigFault, text: &PolicyText) -> Self {
+        let line = fault.line.or_else(|| text.line_of(&fault.field));
+        Self { line, field: &fault.field, problem: &fault.problem, mend: &fault.mend }
     }
 }

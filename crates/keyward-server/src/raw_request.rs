@@ -61,9 +61,10 @@ fn problem(error: httparse::Error) -> &'static str {
         httparse::Error::HeaderName => "a header line has no name, or blanks before its colon",
         httparse::Error::HeaderValue => "a header's value holds control bytes",
         httparse::Error::NewLine => "a line ends in a lone CR",
-        httparse::Error::Token => "its first line is not `METHOD TARGET HTTP/1.1`",
         httparse::Error::TooManyHeaders => "it has more than 256 headers",
-        httparse::Error::Version => "its first line does not end in HTTP/1.1 or HTTP/1.0",
+        httparse::Error::Token | httparse::Error::Version => {
+            "its first line is not `METHOD TARGET HTTP/1.1` (a blank in the target is written %20)"
+        }
         _ => "it cannot be read",
     }
 }

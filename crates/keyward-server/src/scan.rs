@@ -13,17 +13,20 @@ use crate::failure::Failure;
 use crate::output::{self, tell, visible};
 
 pub(crate) fn run(arguments: &Scan) -> Result<ExitCode, Failure> {
-    let mut scan = Scanning { found: 0, unreadable: 0 };
+    let mut scan = Scanning { found: 0, missing: 0, unreadable: 0 };
     output::print(|out| arguments.paths.iter().try_for_each(|path| scan.path(path, out)))?;
     Ok(match scan {
         Scanning { found: 1.., .. } => ExitCode::FAILURE,
         Scanning { unreadable: 1.., .. } => ExitCode::from(3),
+        Scanning { missing: 1.., .. } => ExitCode::from(2),
         _ => ExitCode::SUCCESS,
     })
 }
 
 struct Scanning {
     found: usize,
+    /// Paths that were named and are not there.
+    missing: usize,
     unreadable: usize,
 }
 
@@ -32,6 +35,13 @@ impl Scanning {
     fn path(&mut self, path: &Path, out: &mut dyn Write) -> io::Result<()> {
         if path.as_os_str() == "-" {
             return self.read(path, io::stdin().lock(), out);
+        }
+        if let Err(error) = path.metadata()
+            && error.kind() == io::ErrorKind::NotFound
+        {
+            self.missing += 1;
+            tell(&Failure::unreadable(None, path, &error).to_string());
+            return Ok(());
         }
         // What is named is looked at, links included; below it links are not followed.
         if path.is_file() || !path.is_dir() {

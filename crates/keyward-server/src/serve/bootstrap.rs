@@ -9,7 +9,7 @@ use keyward::{Guard, Keys, Made, NewKey, Peer, SourceKind};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::failure::Failure;
-use crate::output::tell;
+use crate::output::try_tell;
 
 const SCOPES: [&str; 2] = ["keys:manage", "metrics:read"];
 
@@ -32,10 +32,11 @@ pub(super) async fn make(keys: &Keys, guard: &Guard, address: SocketAddr) -> Res
     let held = format!("it holds {}, and lives as long as this process", SCOPES.join(" and "));
     let used = match use_of_it {
         Ok(use_of_it) => format!("  {}", use_of_it.command(&word)),
-        Err(denied) => format!("the policy does not let it in on /whoami: {denied}"),
+        Err(problem) => problem,
     };
-    tell(&[told, held, used].join("\n"));
-    Ok(())
+    // A key that was told to nobody is lost: unlike other lines, these have to arrive.
+    try_tell(&[told, held, used].join("\n"))
+        .map_err(|error| Failure::Fault(format!("cannot show the bootstrap key on standard error: {error}")))
 }
 
 /// How a command line comes by the key.
@@ -65,7 +66,7 @@ fn write_file(made: &Made) -> Result<String, Failure> {
         writeln!(file, "{}", made.secret().expose())?;
         file.sync_all()
     });
-    written.map_err(|error| Failure::Fault(format!("cannot write the bootstrap key to {name}: {error}")))?;
+    written.map_err(|error| Failure::Fault(format!("cannot write the bootstrap key to {name}: {error}; start in a folder that can be written to, or give keys with `--keys`")))?;
     Ok(name)
 }
 
@@ -106,7 +107,7 @@ impl Use {
             own => own,
         };
         let url = format!("http://{}/whoami", SocketAddr::new(peer, address.port()));
-        let mut denied = None;
+        let mut reason = None;
         for (kind, name, scheme) in guard.policy().sources() {
             let Some(place) = Place::of(kind, name, scheme) else { continue };
             let way = Self { place, url: url.clone() };
@@ -116,9 +117,12 @@ impl Use {
             if told.principal.is_some_and(|who| who.id == made.record().id.as_str()) {
                 return Ok(way);
             }
-            denied = denied.or(told.denial);
+            reason.get_or_insert(match told.denial {
+                Some(kind) => format!("the policy does not let it in on /whoami: {kind}"),
+                None => "on /whoami the policy lets everybody in and asks for no key".to_owned(),
+            });
         }
-        Err(denied.unwrap_or("it looks for keys in no place that curl can fill").to_owned())
+        Err(reason.unwrap_or_else(|| "the policy looks for keys in no place that curl can fill".to_owned()))
     }
 
     fn request(&self, key: &str) -> Result<Request<()>, http::Error> {

@@ -19,23 +19,25 @@ use crate::failure::Failure;
 use crate::output;
 
 pub(crate) fn run(arguments: &Serve) -> Result<ExitCode, Failure> {
+    let listen = arguments.listen()?;
     let configuration = Configuration::read(&arguments.deciding)?;
     tokio::runtime::Runtime::new()
         .map_err(|error| Failure::Fault(format!("cannot start: {error}")))?
-        .block_on(serve(arguments, configuration))?;
+        .block_on(serve(&listen, configuration))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(arguments: &Serve, configuration: Configuration) -> Result<(), Failure> {
+async fn serve(listen: &str, configuration: Configuration) -> Result<(), Failure> {
     // Before anything is shown: whoever reads that we listen may stop us.
     let mut signals = shutdown::Signals::listen()?;
     let audit = audit::Audit::start(configuration.policy())?;
     let guard = configuration
         .guard(|builder| builder.audit(audit.sink()).workers(|job: keyward::Job| drop(tokio::task::spawn_blocking(job))))?;
-    let cannot_listen = |error: std::io::Error| Failure::Fault(format!("cannot listen on {}: {error}", arguments.listen));
-    let listener = TcpListener::bind(&arguments.listen).await.map_err(cannot_listen)?;
-    let address = listener.local_addr().map_err(cannot_listen)?;
-    if configuration.imported == 0 {
+    configuration.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
+    let address = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
+    // Where the store is not asked, it would be a secret that never works.
+    if configuration.imported == 0 && configuration.asks_the_store() {
         bootstrap::make(&Keys::new(configuration.store.clone()), &guard, address).await?;
     }
     tracing::info!(%address, keys = configuration.imported, "listening");
@@ -43,4 +45,15 @@ async fn serve(arguments: &Serve, configuration: Configuration) -> Result<(), Fa
     connections::serve(listener, routes::router(guard), &mut signals).await;
     audit.finish();
     Ok(())
+}
+
+fn cannot_listen(listen: &str, error: &std::io::Error) -> Failure {
+    use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+    let mend = match error.kind() {
+        AddrInUse => "; choose another port with `--listen`, 0 for one that is free",
+        AddrNotAvailable => "; `--listen` takes an address of this machine, or 0.0.0.0 for all of them",
+        PermissionDenied => "; choose a port above 1023 with `--listen`",
+        _ => "",
+    };
+    Failure::Fault(format!("cannot listen on {listen}: {error}{mend}"))
 }

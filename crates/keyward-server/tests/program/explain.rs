@@ -103,7 +103,7 @@ fn configured_keys_come_from_the_environment() {
 
 #[test]
 fn what_is_no_request_is_2() {
-    for text in ["", "CANARY", "GET /\n\n", "GET / HTTP/1.1\nCANARY\n\n", "GET / HTTP/2\n\n"] {
+    for text in ["", "CANARY", "GET /\n\n", "GET / HTTP/1.1\nCANARY\n\n", "GET / HTTP/2\n\n", "GET /a CANARY HTTP/1.1\n\n"] {
         let ran = explain(&[], text);
         assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{text}");
         assert!(ran.err.starts_with("no HTTP request: "), "{}", ran.err);

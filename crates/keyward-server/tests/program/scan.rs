@@ -33,13 +33,13 @@ fn keys_are_told_by_place_and_prefix_only() {
 }
 
 #[test]
-fn nothing_found_is_0_and_nothing_readable_is_3() {
+fn nothing_found_is_0_and_a_path_that_is_not_there_is_2() {
     let folder = Folder::new();
     let key = key();
     folder.write("half", &key[..key.len() - 1]);
     assert_eq!(run(&folder, &["scan", "."], "").status, 0);
     let ran = run(&folder, &["scan", "half", "missing"], "");
-    assert_eq!(ran.status, 3);
+    assert_eq!(ran.status, 2);
     assert!(ran.err.starts_with("cannot read missing: "), "{}", ran.err);
     folder.write("whole", &key);
     assert_eq!(run(&folder, &["scan", "missing", "whole"], "").status, 1);

@@ -117,8 +117,6 @@ fn keys_from_a_file_are_taken_and_no_bootstrap_key_is_made() {
 
     let answer = server.get("/healthz", &[]);
     assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"status":"ok"}"#));
-    assert_eq!(server.get("/metrics", &["X-API-Key: CANARY-alpha-0123456789"]).status, 404);
-    assert_eq!(server.send("POST", "/healthz", &[]).status, 405);
 
     let (status, errors) = server.stop("TERM");
     assert_eq!(status, Some(0));
@@ -147,6 +145,70 @@ fn keys_from_a_file_are_taken_and_no_bootstrap_key_is_made() {
 }
 
 #[test]
+fn without_a_key_paths_and_methods_are_not_told() {
+    let folder = Folder::with("keys.jsonl", KEYS);
+    let server = Server::start(&folder, &["--keys", "keys.jsonl"]);
+    let unknown = server.get("/nowhere", &[]);
+    assert_eq!((unknown.status, unknown.header("allow")), (401, None));
+    for (method, path) in
+        [("DELETE", "/nowhere"), ("POST", "/whoami"), ("OPTIONS", "/whoami"), ("DELETE", "/whoami"), ("POST", "/healthz")]
+    {
+        let known = server.send(method, path, &[]);
+        assert_eq!((known.status, known.lasting_headers()), (401, unknown.lasting_headers()), "{method} {path}");
+    }
+}
+
+#[test]
+fn who_has_a_key_is_told_what_is_not_there() {
+    let folder = Folder::with("keys.jsonl", KEYS);
+    let server = Server::start(&folder, &["--keys", "keys.jsonl"]);
+    for (method, path, status) in
+        [("GET", "/metrics", 404), ("POST", "/metrics", 404), ("POST", "/whoami", 405), ("POST", "/healthz", 405)]
+    {
+        let answer = server.send(method, path, &["X-API-Key: CANARY-alpha-0123456789", "X-Request-ID: trace-8"]);
+        assert_eq!((answer.status, answer.header("x-request-id")), (status, Some("trace-8")), "{method} {path}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert_eq!(answer.json()["status"], status);
+        assert_eq!(answer.header("allow"), (status == 405).then_some("GET, HEAD"));
+    }
+    assert_eq!(server.send("HEAD", "/healthz", &[]).status, 200);
+}
+
+#[test]
+fn open_access_is_told_where_it_is_and_only_there() {
+    const IN_VAIN: &str = "[[configured_keys]]\nenv = \"NOT_SET\"\n[access]\ninsecure_allow_without_keys = true\n";
+    let folder = Folder::with("vain.toml", IN_VAIN);
+    folder.write("open.toml", format!("authenticators = [\"configured\"]\n{IN_VAIN}"));
+
+    let server = Server::start(&folder, &["--policy", "vain.toml"]);
+    assert_eq!(server.get("/whoami", &[]).status, 401);
+    let (_, errors) = server.stop("TERM");
+    assert!(errors.contains("vain.toml:4: warning: access.insecure_allow_without_keys: has no effect here"), "{errors}");
+    assert!(!errors.contains("everybody") && !errors.contains("OPEN ACCESS"), "{errors}");
+
+    // A bootstrap key would be a secret that never works.
+    let server = Server::start(&folder, &["--policy", "open.toml"]);
+    let (_, errors) = server.stop("TERM");
+    assert!(errors.contains("OPEN ACCESS"), "{errors}");
+    assert!(!errors.contains("bootstrap key, shown") && !errors.contains("no place that curl"), "{errors}");
+    assert!(errors.contains("`store` is left out"), "{errors}");
+}
+
+#[test]
+fn short_keys_are_told_by_their_place() {
+    let folder = Folder::with("keys.jsonl", &format!("{KEYS}\n{{\"key\":\"CANARY-short\"}}\n"));
+    folder.write("p.toml", "[[configured_keys]]\nenv = \"TEST_KEYS\"\nseparator = \",\"\n");
+    let mut command = keyward();
+    command.current_dir(&*folder).args(["serve", "--listen", ":0", "--policy", "p.toml", "--keys", "keys.jsonl"]);
+    let server = Server::spawn(command.env("TEST_KEYS", "CANARY-0123456789-0123456789,CANARY-b"));
+    let (_, errors) = server.stop("TERM");
+    assert!(errors.contains("keys.jsonl:2: its key has fewer than 20 characters"), "{errors}");
+    assert!(errors.contains("TEST_KEYS: its key number 2 has fewer than 20 characters"), "{errors}");
+    assert_eq!(errors.matches("fewer than 20").count(), 2, "{errors}");
+    assert!(!errors.contains("CANARY"), "{errors}");
+}
+
+#[test]
 fn every_bad_row_is_told_with_file_and_line() {
     let rows =
         ["{\"key\":\"CANARY-a\"}", "", "{\"key\":\"CANARY-b\",\"colour\":1}", "CANARY", "{\"key\":\"CANARY-a\"}"].join("\n");
@@ -166,7 +228,7 @@ fn a_bad_policy_is_told_with_its_line() {
     folder.write("p.toml", "authenticators = [\"palmist\"]\n");
     let ran = run(&folder, &["serve", "--policy", "p.toml"], "");
     assert_eq!(ran.status, 2);
-    assert!(ran.err.contains("p.toml: authenticators[0]: nothing is called `palmist`"), "{}", ran.err);
+    assert!(ran.err.contains("p.toml:1: authenticators[0]: nothing is called `palmist`"), "{}", ran.err);
 }
 
 #[test]
@@ -176,6 +238,7 @@ fn an_address_that_is_taken_is_a_fault() {
     let ran = run(&folder, &["serve", "--listen", &server.address.to_string()], "");
     assert_eq!((ran.status, ran.out.as_str()), (3, ""));
     assert!(ran.err.contains(&format!("cannot listen on {}", server.address)), "{}", ran.err);
+    assert!(ran.err.contains("; choose another port with `--listen`"), "{}", ran.err);
 }
 
 #[test]

@@ -133,6 +133,11 @@ impl Answer {
         value
     }
 
+    /// Every header line but those of this one answer.
+    pub(crate) fn lasting_headers(&self) -> Vec<&(String, String)> {
+        self.headers.iter().filter(|(name, _)| !["date", "x-request-id"].contains(&name.as_str())).collect()
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }

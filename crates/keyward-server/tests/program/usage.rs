@@ -33,6 +33,8 @@ fn wrong_usage_is_2() {
 fn a_database_that_is_not_there_yet_is_told_with_what_is() {
     let ran = run(&Folder::new(), &["serve", "--database", "postgres://me:CANARY@db/keys"], "");
     assert!(ran.err.contains("`postgres` databases are not available") && ran.err.contains("`memory:`"), "{}", ran.err);
+    let ran = run(&Folder::new(), &["serve", "--database", "CANARY"], "");
+    assert!(ran.err.starts_with("--database: this is no URL of a database; "), "{}", ran.err);
 }
 
 #[test]
@@ -62,9 +64,24 @@ fn flags_and_environment_agree() {
         ("KEYWARD_LISTEN", "--listen", "nowhere"),
     ] {
         let (by_variable, by_flag) = (by_variable(name, value), run(&folder, &["serve", flag, value], ""));
-        assert_eq!((by_variable.status, by_variable.err), (2, by_flag.err), "{name}");
+        assert_eq!((by_variable.status, by_flag.status), (2, 2), "{name}");
+        // But for the name: whoever set a variable looks for no flag.
+        assert_eq!(by_variable.err.replace(name, flag), by_flag.err, "{name}");
     }
-    assert_eq!(by_variable("KEYWARD_LOG", "a=b=c").status, 2);
+    let missing = by_variable("KEYWARD_POLICY", "missing.toml");
+    assert!(missing.err.starts_with("KEYWARD_POLICY: cannot read missing.toml: "), "{}", missing.err);
+    for bad in ["a=b=c", "verbose", "info,verbose"] {
+        let ran = by_variable("KEYWARD_LOG", bad);
+        assert!(ran.status == 2 && ran.err.starts_with("KEYWARD_LOG: ") && ran.err.contains("write a level"), "{ran:?}");
+    }
+}
+
+#[test]
+fn an_empty_variable_is_an_unset_one() {
+    let mut command = keyward();
+    command.args(["explain"]).env("KEYWARD_POLICY", "").env("KEYWARD_DATABASE", "").env("KEYWARD_LOG", "");
+    let ran = run_command(&mut command, "GET / HTTP/1.1\n\n");
+    assert_eq!((ran.status, ran.err.as_str()), (1, ""));
 }
 
 #[test]

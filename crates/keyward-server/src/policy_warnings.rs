@@ -1,0 +1,292 @@
+//! What a policy says that has no effect in this program, or another one than it seems: no errors, since the same file may serve
+//! a program that has more parts.
+
+use std::ffi::OsString;
+
+use keyward::ConfigError;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+/// One thing that means less than it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Warning {
+    pub(crate) line: Option<usize>,
+    pub(crate) field: &'static str,
+    pub(crate) problem: &'static str,
+    pub(crate) mend: &'static str,
+    /// Whether the core says so, too, when a guard is built.
+    #[serde(skip)]
+    pub(crate) is_said_by_guards: bool,
+}
+
+impl Warning {
+    /// Like an error of the policy.
+    pub(crate) fn text(&self, file: &str) -> String {
+        let line = self.line.map(|line| format!("{line}:")).unwrap_or_default();
+        format!("{file}:{line} warning: {}: {}; {}", self.field, self.problem, self.mend)
+    }
+}
+
+/// What the text of a policy says, as far as warnings need it. The core has checked all of it.
+#[derive(Debug, Default)]
+pub(crate) struct PolicyText {
+    text: String,
+    said: Said,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Said {
+    authenticators: Option<Spanned<Vec<String>>>,
+    configured_keys: Vec<Spanned<ConfiguredKeys>>,
+    access: Access,
+    network: Network,
+    websocket: WebSocket,
+    tickets: Option<Spanned<toml::Table>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ConfiguredKeys {
+    env: String,
+    separator: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Access {
+    insecure_allow_without_keys: Option<Spanned<bool>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Network {
+    trusted_proxies: Option<Spanned<Vec<String>>>,
+    insecure_trust_all_proxies: Option<Spanned<bool>>,
+    client_address_header: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WebSocket {
+    on_denial: Option<Spanned<String>>,
+}
+
+fn is_on(flag: Option<&Spanned<bool>>) -> Option<&Spanned<bool>> {
+    flag.filter(|flag| *flag.get_ref())
+}
+
+impl PolicyText {
+    /// Reads a text of which the core made a policy.
+    pub(crate) fn read(text: &str) -> Self {
+        Self { text: text.to_owned(), said: toml::from_str(text).unwrap_or_default() }
+    }
+
+    fn line<T>(&self, spanned: &Spanned<T>) -> Option<usize> {
+        let before = self.text.get(..spanned.span().start)?;
+        Some(before.matches('\n').count() + 1)
+    }
+
+    /// The line of a field that a guard, which knows no file, finds fault with.
+    pub(crate) fn line_of(&self, field: &str) -> Option<usize> {
+        let written = self.said.authenticators.as_ref().filter(|_| field.starts_with("authenticators"));
+        let written = written.and_then(|authenticators| self.line(authenticators));
+        let configured = || self.said.configured_keys.first().filter(|_| field == "configured_keys");
+        written.or_else(|| configured().and_then(|keys| self.line(keys)))
+    }
+
+    /// The fault of a guard that could not be built, as those of the file are told.
+    pub(crate) fn told(&self, file: &str, error: &ConfigError) -> String {
+        let faults = error.faults().iter().map(|fault| {
+            let line = fault.line.or_else(|| self.line_of(&fault.field)).map(|line| format!("{line}:")).unwrap_or_default();
+            let mend = if fault.mend.is_empty() { String::new() } else { format!("; {}", fault.mend) };
+            format!("{file}:{line} {}: {}{mend}", fault.field, fault.problem)
+        });
+        faults.collect::<Vec<_>>().join("\n")
+    }
+
+    fn asks(&self, authenticator: &str) -> bool {
+        let listed = self.said.authenticators.as_ref().map(Spanned::get_ref);
+        listed.is_none_or(|listed| listed.iter().any(|name| name == authenticator))
+    }
+
+    /// Whether `--keys` and the bootstrap key can ever be found.
+    pub(crate) fn asks_the_store(&self) -> bool {
+        self.asks("store")
+    }
+
+    /// Whether a guard of this policy says that it lets everybody in without keys where it never does: it has a store to ask.
+    pub(crate) fn is_open_in_vain(&self) -> bool {
+        is_on(self.said.access.insecure_allow_without_keys.as_ref()).is_some() && self.asks_the_store()
+    }
+
+    /// Everything that means less than it says.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        let mut warnings = [self.not_carried_out(), self.without_keys(), self.proxies()].concat();
+        warnings.sort_by_key(|warning| warning.line);
+        warnings
+    }
+
+    fn not_carried_out(&self) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        let said = &self.said;
+        if let Some(close) = said.websocket.on_denial.as_ref().filter(|written| written.get_ref() == "close") {
+            warnings.push(Warning {
+                line: self.line(close),
+                field: "websocket.on_denial",
+                problem: "`close` is not carried out yet: a denied handshake is refused with the denial's status",
+                mend: "write \"refuse\", which is what happens",
+                is_said_by_guards: false,
+            });
+        }
+        if let Some(tickets) = &said.tickets {
+            warnings.push(Warning {
+                line: self.line(tickets),
+                field: "tickets",
+                problem: "tickets are not carried out yet: a ticket lets nobody in",
+                mend: "leave the table out",
+                is_said_by_guards: false,
+            });
+        }
+        let Some(listed) = &said.authenticators else { return warnings };
+        if self.asks("session") {
+            warnings.push(Warning {
+                line: self.line(listed),
+                field: "authenticators",
+                problem: "this program has no sessions: `session` is not asked",
+                mend: "leave it out",
+                is_said_by_guards: false,
+            });
+        }
+        if !self.asks_the_store() {
+            warnings.push(Warning {
+                line: self.line(listed),
+                field: "authenticators",
+                problem: "`store` is left out: no key of `--keys` is ever found, and no bootstrap key is made",
+                mend: "add \"store\", if that is not what you want",
+                is_said_by_guards: false,
+            });
+        }
+        if !said.configured_keys.is_empty() && !self.asks("configured") {
+            warnings.push(Warning {
+                line: self.line(listed),
+                field: "authenticators",
+                problem: "`configured` is left out: no key of `configured_keys` is ever found",
+                mend: "add \"configured\", or leave `configured_keys` out",
+                is_said_by_guards: true,
+            });
+        }
+        warnings
+    }
+
+    /// R15 is for policies that have configured keys and nothing else.
+    fn without_keys(&self) -> Vec<Warning> {
+        let Some(flag) = is_on(self.said.access.insecure_allow_without_keys.as_ref()) else { return Vec::new() };
+        let (problem, mend, is_said_by_guards) = if self.asks_the_store() {
+            (
+                "has no effect here: this program asks its store, too, so a key is needed whatever is configured",
+                "leave it out",
+                false,
+            )
+        } else {
+            ("everybody is let in without a key while no configured key is set", "leave it out wherever others can connect", true)
+        };
+        vec![Warning { line: self.line(flag), field: "access.insecure_allow_without_keys", problem, mend, is_said_by_guards }]
+    }
+
+    fn proxies(&self) -> Vec<Warning> {
+        let network = &self.said.network;
+        let everybody = is_on(network.insecure_trust_all_proxies.as_ref());
+        let named = network.trusted_proxies.as_ref().filter(|proxies| !proxies.get_ref().is_empty());
+        let proxies_line = everybody.map(|flag| self.line(flag)).or_else(|| named.map(|proxies| self.line(proxies)));
+        let mut warnings = Vec::new();
+        if let Some(flag) = everybody {
+            warnings.push(Warning {
+                line: self.line(flag),
+                field: "network.insecure_trust_all_proxies",
+                problem: "anybody can choose the address that they are known by",
+                mend: "name the proxies in `trusted_proxies`",
+                is_said_by_guards: true,
+            });
+        }
+        match (proxies_line, &network.client_address_header) {
+            (Some(line), None) => warnings.push(Warning {
+                line,
+                field: "network.trusted_proxies",
+                problem: "without `client_address_header`, every client behind a proxy has the proxy's address",
+                mend: "name the header in which your proxy tells the client's address",
+                is_said_by_guards: true,
+            }),
+            (None, Some(header)) => warnings.push(Warning {
+                line: self.line(header),
+                field: "network.client_address_header",
+                problem: "without `trusted_proxies` it is never read",
+                mend: "name the proxies that may set it, or leave it out",
+                is_said_by_guards: true,
+            }),
+            _ => {}
+        }
+        warnings
+    }
+
+    /// Configured keys that can be guessed: the variable and the position, never the key.
+    pub(crate) fn short_configured_keys(&self, environment: impl Fn(&str) -> Option<OsString>) -> Vec<String> {
+        let mut short = Vec::new();
+        for keys in self.said.configured_keys.iter().map(Spanned::get_ref) {
+            let value = environment(&keys.env).and_then(|value| value.into_string().ok()).unwrap_or_default();
+            let written: Vec<&str> = match &keys.separator {
+                Some(separator) if !separator.is_empty() => value.split(separator.as_str()).collect(),
+                _ => vec![value.as_str()],
+            };
+            let written = written.into_iter().map(str::trim).filter(|key| !key.is_empty());
+            for (index, _) in written.enumerate().filter(|(_, key)| is_short(key)) {
+                short.push(format!("{}: its key number {} {SHORT}", keys.env, index + 1));
+            }
+        }
+        short
+    }
+}
+
+/// What is told of a key that is short, behind its place.
+pub(crate) const SHORT: &str = "has fewer than 20 characters, so it may be guessed; `keyward generate` makes one that cannot";
+
+/// Whether nobody should rely on it. Length says little of strength, but what is this short has little in any case.
+pub(crate) fn is_short(key: &str) -> bool {
+    key.len() < 20
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> Vec<(Option<usize>, &'static str)> {
+        PolicyText::read(text).warnings().iter().map(|warning| (warning.line, warning.field)).collect()
+    }
+
+    #[test]
+    fn what_means_less_than_it_says_is_told_with_its_line() {
+        for (text, expected) in [
+            ("", &[][..]),
+            ("[websocket]\non_denial = \"refuse\"", &[]),
+            ("[websocket]\non_denial = \"close\"", &[(Some(2), "websocket.on_denial")]),
+            ("\n[tickets]\nquery = \"t\"", &[(Some(2), "tickets")]),
+            ("authenticators = [\"session\", \"store\"]", &[(Some(1), "authenticators")]),
+            ("[network]\nclient_address_header = \"X-Real-IP\"", &[(Some(2), "network.client_address_header")]),
+            ("[network]\n\ntrusted_proxies = [\"10.0.0.1\"]", &[(Some(3), "network.trusted_proxies")]),
+            ("[network]\ntrusted_proxies = [\"10.0.0.1\"]\nclient_address_header = \"X-Real-IP\"", &[]),
+            ("[network]\ntrusted_proxies = []", &[]),
+            ("[access]\ninsecure_allow_without_keys = false", &[]),
+            ("[access]\ninsecure_allow_without_keys = true", &[(Some(2), "access.insecure_allow_without_keys")]),
+        ] {
+            assert_eq!(told(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn short_configured_keys_are_told_by_their_place() {
+        let text = PolicyText::read("[[configured_keys]]\nenv = \"KEYS\"\nseparator = \",\"\n");
+        let short = text.short_configured_keys(|_| Some("CANARY-of-20-letters, CANARY-of-19-letter,".into()));
+        assert_eq!(short.len(), 1, "{short:?}");
+        assert!(short[0].starts_with("KEYS: its key number 2 ") && !short[0].contains("CANARY"), "{short:?}");
+        assert!(text.short_configured_keys(|_| None).is_empty());
+    }
+}
