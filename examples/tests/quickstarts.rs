@@ -57,7 +57,12 @@ fn the_core_alone_guards_a_synchronous_server() {
         assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{answer:?}");
     }
     assert_eq!(server.send("nonsense\r\n\r\n").status, 400);
-    assert_eq!(server.send("HEAD /healthz HTTP/1.1\r\n\r\n").body, "");
+    for (target, get) in [("/healthz", server.get("/healthz", &[])), ("/whoami", server.get("/whoami", &["X-Request-ID: same"]))]
+    {
+        let head = server.send(&format!("HEAD {target} HTTP/1.1\r\nX-Request-ID: same\r\n\r\n"));
+        assert_eq!((head.status, head.body.as_str()), (get.status, ""));
+        assert_eq!(head.header("content-length"), Some(get.body.len().to_string().as_str()), "{head:?}");
+    }
     for _ in 0..25 {
         server.get("/whoami", &["X-API-Key: another"]);
     }

@@ -135,7 +135,11 @@ fn write(connection: &mut TcpStream, response: &Response<Bytes>, with_body: bool
         text.extend_from_slice(value.as_bytes());
         text.extend_from_slice(b"\r\n");
     }
-    text.extend_from_slice(format!("content-length: {}\r\nconnection: close\r\n\r\n", response.body().len()).as_bytes());
+    // The denial of a HEAD says how long a GET's would be, and has no body of its own.
+    if !response.headers().contains_key(header::CONTENT_LENGTH) {
+        text.extend_from_slice(format!("content-length: {}\r\n", response.body().len()).as_bytes());
+    }
+    text.extend_from_slice(b"connection: close\r\n\r\n");
     if with_body {
         text.extend_from_slice(response.body());
     }

@@ -2,9 +2,9 @@
 
 use std::io::Stderr;
 
-use keyward::audit::{AuditEvent, AuditSink, LineFormat, Lines};
+use keyward::audit::{LineFormat, Lines};
 use keyward::policy::Source;
-use keyward::{Answer, ConfigError, Guard, Policy};
+use keyward::{ConfigError, Guard, Policy};
 
 use crate::errors::V1Errors;
 use crate::settings::{API_KEY, LogFormat, Settings};
@@ -39,28 +39,11 @@ fn policy(settings: &Settings) -> Result<Policy, ConfigError> {
         .build()
 }
 
-fn audit(settings: &Settings) -> Audit {
+fn audit(settings: &Settings) -> Lines<Stderr> {
     let logger = "glowback.api.auth".to_owned();
     let format = match settings.log_format {
         LogFormat::Json => LineFormat::JsonMessage { logger },
         LogFormat::Text => LineFormat::TextMessage { logger },
     };
-    Audit(Lines::new(std::io::stderr(), format).at_least(settings.log_level))
-}
-
-/// The lines, with a word of their own for development mode: no key was accepted there, for none was looked at.
-struct Audit(Lines<Stderr>);
-
-impl AuditSink for Audit {
-    fn wants_latency(&self) -> bool {
-        self.0.wants_latency()
-    }
-
-    fn record(&self, event: &AuditEvent<'_>) -> Answer<()> {
-        let mut event = *event;
-        if event.reason == "open-access" {
-            event.event = "open_access";
-        }
-        self.0.record(&event)
-    }
+    Lines::new(std::io::stderr(), format).at_least(settings.log_level)
 }
