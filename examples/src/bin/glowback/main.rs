@@ -18,6 +18,10 @@
 //! Standard output says `listening on ADDRESS` when the server is ready; logs go to standard error, one line each. Exit status:
 //! 2 for a wrong variable, 3 where the port cannot be had.
 //!
+//! Otherwise than in the document: there is no WebSocket route; requests with a good key and those with a bad one are counted
+//! by two quotas of the same size; and what is not counted, which is every request without a key and all in development mode,
+//! has no `X-RateLimit-*` headers.
+//!
 //! Everything about keys is in `guard.rs`; the rest is what the service would have anyway.
 
 mod api;
