@@ -9,9 +9,13 @@ use tokio::runtime::Runtime;
 /// Worlds are generated in parts, so that they run beside each other.
 const PARTS: u32 = 4;
 
-/// Worlds in each part, unless `PROPTEST_CASES` says otherwise. Without sockets they cost a tenth.
+/// Worlds in each part, unless `PROPTEST_CASES` says otherwise: fewer where a world costs more.
 fn worlds_in_part(place: Place<'_>) -> u32 {
-    let usual = if matches!(place, Place::InProcess) { 2_500 } else { 300 };
+    let usual = match place {
+        Place::InProcess => 2_500,
+        Place::Adapter(_, Protocol::Http1) => 300,
+        Place::Adapter(_, Protocol::Http2) => 150,
+    };
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
 }
 

@@ -97,7 +97,10 @@ fn paths() -> Vec<Case> {
             .ask("GET /reports/a%20b\nX-API-Key: alpha", denied("scope")),
         case("R1.2 a percent sign that leads nothing is left alone", REPORTS)
             .key("alpha")
-            .ask("GET /100%\nX-API-Key: alpha", allowed()),
+            .ask("GET /100%\nX-API-Key: alpha", allowed())
+            .ask("GET /%7zeports/1\nX-API-Key: alpha", allowed())
+            .ask("GET /reports/%7\nX-API-Key: alpha", denied("scope"))
+            .ask("GET /reports/%zz\nX-API-Key: alpha", denied("scope")),
         case("R1.2 the query is no part of the path", REPORTS)
             .key("alpha")
             .ask("GET /a?b=/../c//d%2F\nX-API-Key: alpha", allowed()),
