@@ -75,7 +75,8 @@ fn denied_requests() {
     }
     let ran = explain(&[], "GET / HTTP/1.1\n\n");
     assert!(
-        ran.out.starts_with("deny: missing\nGET / from 127.0.0.1\n") && ran.out.contains("\nanswer: 401 Unauthorized\n"),
+        ran.out.starts_with("deny: missing\nGET / from 127.0.0.1\nno place that the policy names holds a key; ")
+            && ran.out.contains("\nanswer: 401 Unauthorized\n"),
         "{}",
         ran.out
     );
@@ -114,4 +115,50 @@ fn what_is_no_request_is_2() {
 fn a_request_cannot_write_to_the_terminal() {
     let ran = explain(&[], "GET /%1b[31m HTTP/1.1\nX-Request-ID: \u{9b}31m\n\n");
     assert!(!ran.out.contains(['\u{1b}', '\u{9b}']), "{:?}", ran.out);
+}
+
+#[test]
+fn a_denial_is_told_with_its_reason() {
+    let policy = concat!(
+        "[network]\ndeny = [\"192.0.2.1\"]\n",
+        "[[routes]]\npath = \"/reports/*\"\nmethods = [\"GET\"]\nscopes = [\"reports:read\"]\n",
+        "[[routes]]\npath = \"/admin\"\nkinds = [\"admin\"]\n",
+        "[[routes]]\npath = \"/any\"\nany_scope = [\"a:b\", \"c:d\"]\n",
+    );
+    let folder = folder();
+    folder.write("why.toml", policy);
+    for (head, peer, reason) in [
+        ("GET / HTTP/1.1", "127.0.0.1", "it looks in Authorization: Bearer, the header x-api-key\n"),
+        ("GET / HTTP/1.1\nX-API-Key: a\nX-API-Key: b", "127.0.0.1", "the header x-api-key is there more than once"),
+        ("GET / HTTP/1.1\nX-API-Key: other", "127.0.0.1", "no authenticator knows the key in the header x-api-key: store asked"),
+        (
+            "GET / HTTP/1.1\nX-API-Key: CANARY-gamma-0123456789",
+            "192.0.2.1",
+            "the policy's `network.allow` does not hold 192.0.2.1",
+        ),
+        ("GET / HTTP/1.1\nX-API-Key: CANARY-local-0123456789", "127.0.0.1", "its own `allowed_ips` do not hold 127.0.0.1"),
+        ("GET /admin HTTP/1.1\nX-API-Key: CANARY-gamma-0123456789", "127.0.0.1", "not among the `kinds` of the route"),
+        (
+            "GET /reports/1 HTTP/1.1\nX-API-Key: CANARY-gamma-0123456789",
+            "127.0.0.1",
+            "all that the route demands: reports:read\n",
+        ),
+        ("GET /any HTTP/1.1\nX-API-Key: CANARY-gamma-0123456789", "127.0.0.1", "none of the scopes in the route's `any_scope`"),
+        ("POST /reports/1 HTTP/1.1", "127.0.0.1", "whose path is /reports/1 does not list POST"),
+        ("GET /reports//1 HTTP/1.1", "127.0.0.1", "can be read in more than one way"),
+        ("CONNECT a:1 HTTP/1.1", "127.0.0.1", "CONNECT has no path"),
+    ] {
+        let arguments =
+            ["explain", "--keys", "keys.jsonl", "--policy", "why.toml", "--peer", peer, "--now", "2029-01-01T00:00:00Z"];
+        let ran = run(&folder, &arguments, head);
+        let (beginning, _) = ran.out.split_once("\n\n").unwrap();
+        assert!(ran.status == 1 && format!("{beginning}\n").contains(reason), "{head}: {}", ran.out);
+        assert!(!ran.out.contains("CANARY"), "{}", ran.out);
+    }
+    let ran = run(
+        &folder,
+        &["explain", "--keys", "keys.jsonl", "--now", "2031-01-01T00:00:00Z"],
+        "GET / HTTP/1.1\nX-API-Key: CANARY-gamma-0123456789",
+    );
+    assert!(ran.out.contains("is known, and its `expires_at`"), "{}", ran.out);
 }

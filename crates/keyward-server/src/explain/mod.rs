@@ -1,5 +1,7 @@
 //! `keyward explain`: a request from standard input, decided by the same steps as in `serve`, told and not charged.
 
+mod why;
+
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -26,9 +28,10 @@ pub(crate) fn run(arguments: &Explain) -> Result<ExitCode, Failure> {
     let mut request = raw_request::read(io::stdin().lock())?;
     request.extensions_mut().insert(Peer(arguments.peer));
     let told = pollster::block_on(guard.explain(&request));
+    let why = why::why(&told, &request, guard.policy());
     match arguments.json {
         true => output::print_json(&told)?,
-        false => output::print(|out| write_text(out, &told, &request, &Look::of(&io::stdout())))?,
+        false => output::print(|out| write_text(out, &told, why.as_deref(), &request, &Look::of(&io::stdout())))?,
     }
     Ok(if told.denial.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -49,7 +52,7 @@ impl Look {
     }
 }
 
-fn write_text(out: &mut dyn Write, told: &Explanation, request: &Request<()>, look: &Look) -> io::Result<()> {
+fn write_text(out: &mut dyn Write, told: &Explanation, why: Option<&str>, request: &Request<()>, look: &Look) -> io::Result<()> {
     let (verdict, style) = match told.denial {
         None => ("allow".to_owned(), look.good),
         Some(kind) => (format!("deny: {kind}"), look.bad),
@@ -61,6 +64,9 @@ fn write_text(out: &mut dyn Write, told: &Explanation, request: &Request<()>, lo
         write!(out, " from {client}")?;
     }
     writeln!(out)?;
+    if let Some(why) = why {
+        writeln!(out, "{}", visible(why))?;
+    }
 
     if let Some(principal) = &told.principal {
         let none = || "none".to_owned();
