@@ -380,9 +380,6 @@ impl GuardBuilder {
     /// none set, or a random generator that cannot be read.
     pub fn build(self) -> Result<Guard, ConfigError> {
         let policy = self.policy;
-        if policy.insecure_allow_without_keys {
-            tracing::warn!(target: "keyward", "insecure_allow_without_keys is set: without configured keys everybody will be let in");
-        }
         if matches!(policy.trusted_proxies, crate::network::TrustedProxies::Everybody) {
             tracing::warn!(target: "keyward", "insecure_trust_all_proxies is set: anybody can choose the address that they are known by");
         }
@@ -401,7 +398,10 @@ impl GuardBuilder {
         let open = policy.insecure_allow_without_keys && only_configured && configured.is_empty && may_open;
         if open {
             tracing::warn!(target: "keyward", "OPEN ACCESS: no key is configured, so every request is let in as nobody; set the variables that configured_keys name");
-        } else if only_configured && configured.is_empty {
+        } else if policy.insecure_allow_without_keys {
+            tracing::warn!(target: "keyward", "insecure_allow_without_keys is set and has no effect: keys are asked for, since there are some, or others than configured ones, or this guard takes over from one that asked");
+        }
+        if !open && only_configured && configured.is_empty {
             let variables: Vec<&str> = policy.configured_keys.iter().map(|keys| keys.variable.as_str()).collect();
             return Err(ConfigError::one(
                 "configured_keys",

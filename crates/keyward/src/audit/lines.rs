@@ -51,6 +51,10 @@ impl<W: Write + Send> Lines<W> {
 }
 
 impl<W: Write + Send> AuditSink for Lines<W> {
+    fn may_drop(&self) -> bool {
+        self.least > Level::Info
+    }
+
     fn record(&self, event: &AuditEvent<'_>) -> Answer<()> {
         if event.level < self.least {
             return Answer::ready(());

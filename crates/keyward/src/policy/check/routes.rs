@@ -8,6 +8,14 @@ use crate::scope::{Demand, Requirement};
 use crate::source::is_token_byte;
 
 impl Checker {
+    pub(super) fn open_path(&mut self, field: &str, written: &str) -> Option<PathPattern> {
+        let pattern = self.pattern(field, written)?;
+        if pattern.covers_everything() {
+            self.fault(field, "opens everything", "name the paths that need no key; to guard nothing, use no guard");
+        }
+        Some(pattern)
+    }
+
     pub(super) fn routes(&mut self, field: &str, written: &[Route]) -> Vec<RouteRule> {
         let mut routes: Vec<RouteRule> = Vec::new();
         for (index, route) in written.iter().enumerate() {

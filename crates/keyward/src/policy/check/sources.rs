@@ -131,6 +131,13 @@ impl Checker {
         Some(name)
     }
 
+    pub(super) fn tickets_apart_from_credentials(&mut self, parameter: Option<&str>, sources: &[source::Source]) {
+        let is_it = |source: &source::Source| matches!(&source.place, Place::Query { name } if Some(&**name) == parameter);
+        if let Some(index) = sources.iter().position(is_it) {
+            self.fault(format!("sources[{index}].query"), "is the parameter of tickets", "give keys a parameter of their own");
+        }
+    }
+
     pub(super) fn ids_apart_from_credentials(&mut self, ids: &HeaderName, sources: &[source::Source]) {
         let holds = |source: &source::Source| matches!(&source.place, Place::Header { name, .. } if name == ids);
         if let Some(index) = sources.iter().position(holds) {
