@@ -14,7 +14,6 @@ use super::error::{ConfigError, ConfigFault};
 use super::file::{LimitsFile, PolicyFile, Source};
 use super::*;
 use crate::scope::Scope;
-use crate::source::Place;
 
 pub(super) fn from_toml(name: &str, text: &str) -> Result<Policy, ConfigError> {
     let broken = |error: toml::de::Error| ConfigFault {
