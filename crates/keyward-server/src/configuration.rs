@@ -61,7 +61,8 @@ impl Configuration {
     pub(crate) fn warnings(&self) -> Vec<String> {
         let speaks = self.guard_speaks();
         let of_policy = self.text.warnings().into_iter().filter(|warning| !(speaks && warning.is_said_by_guards));
-        of_policy.map(|warning| warning.text(&self.policy_name)).chain(self.short_keys.iter().cloned()).collect()
+        let of_policy = of_policy.map(|warning| format!("{}: {}", warning.place(&self.policy_name), warning.text()));
+        of_policy.chain(self.short_keys.iter().cloned()).collect()
     }
 
     /// A guard warns of open access before it knows that a store keeps the doors shut: what is not so is not passed on.

@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &PolicyCheck) -> Result<ExitCode, Failure> {
         let errors = faults.iter().map(|fault| Fault::of(fault, &policy_text)).collect();
         output::print_json(&Checked { file: &name, ok: checked.is_ok(), errors, warnings })?;
     } else {
-        warnings.iter().for_each(|warning| tell(&warning.text(&name)));
+        warnings.iter().for_each(|warning| tell(&format!("{}: warning: {}", warning.place(&name), warning.text())));
         match &checked {
             Ok(()) => output::print(|out| writeln!(out, "ok"))?,
             Err(error) if is_readable => tell(&policy_text.told(&name, error)),

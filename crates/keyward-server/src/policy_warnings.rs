@@ -20,10 +20,14 @@ pub(crate) struct Warning {
 }
 
 impl Warning {
-    /// Like an error of the policy.
-    pub(crate) fn text(&self, file: &str) -> String {
-        let line = self.line.map(|line| format!("{line}:")).unwrap_or_default();
-        format!("{file}:{line} warning: {}: {}; {}", self.field, self.problem, self.mend)
+    /// Where it is, like that of an error.
+    pub(crate) fn place(&self, file: &str) -> String {
+        self.line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"))
+    }
+
+    /// What is to be said of it.
+    pub(crate) fn text(&self) -> String {
+        format!("{}: {}; {}", self.field, self.problem, self.mend)
     }
 }
 

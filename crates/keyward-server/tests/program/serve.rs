@@ -97,6 +97,14 @@ fn where_others_may_read_standard_error_the_bootstrap_key_is_in_a_file() {
     assert!(errors.contains(&format!("\"$(cat {})\"", file.file_name().unwrap().to_str().unwrap())), "{errors}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_bootstrap_key_that_cannot_be_shown_is_a_fault() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = keyward().current_dir(&*Folder::new()).args(["serve", "--listen", ":0"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(3));
+}
+
 #[test]
 fn keys_from_a_file_are_taken_and_no_bootstrap_key_is_made() {
     let folder = Folder::with("keys.jsonl", KEYS);
@@ -183,7 +191,7 @@ fn open_access_is_told_where_it_is_and_only_there() {
     let server = Server::start(&folder, &["--policy", "vain.toml"]);
     assert_eq!(server.get("/whoami", &[]).status, 401);
     let (_, errors) = server.stop("TERM");
-    assert!(errors.contains("vain.toml:4: warning: access.insecure_allow_without_keys: has no effect here"), "{errors}");
+    assert!(errors.contains("vain.toml:4: access.insecure_allow_without_keys: has no effect here"), "{errors}");
     assert!(!errors.contains("everybody") && !errors.contains("OPEN ACCESS"), "{errors}");
 
     // A bootstrap key would be a secret that never works.
