@@ -5,8 +5,7 @@ use std::path::Path;
 
 use keyward::import::{self, ImportedKey, ImportedSecret};
 use keyward::limit::Quota;
-use keyward::{ConfigError, Guard, GuardBuilder, Keys, MemoryStore, Policy};
-use tracing::subscriber::NoSubscriber;
+use keyward::{Guard, GuardBuilder, Keys, MemoryStore, Policy};
 
 use crate::arguments::Deciding;
 use crate::failure::Failure;
@@ -59,29 +58,16 @@ impl Configuration {
 
     /// What a server should say at its start, beside what guards say themselves.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let speaks = self.guard_speaks();
-        let of_policy = self.text.warnings().into_iter().filter(|warning| !(speaks && warning.is_said_by_guards));
+        let of_policy = self.text.warnings().into_iter().filter(|warning| !warning.is_said_by_guards);
         let of_policy = of_policy.map(|warning| format!("{}: {}", warning.place(&self.policy_name), warning.text()));
         of_policy.chain(self.short_keys.iter().cloned()).collect()
-    }
-
-    /// A guard warns of open access before it knows that a store keeps the doors shut: what is not so is not passed on.
-    fn guard_speaks(&self) -> bool {
-        !self.text.is_open_in_vain()
     }
 
     /// A guard, but for what `serve` and `explain` need differently.
     pub(crate) fn guard(&self, more: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Result<Guard, Failure> {
         let builder = Guard::builder(self.policy.clone()).store(self.store.clone()).environment(|name| std::env::var_os(name));
-        let builder = more(builder);
-        let built = if self.guard_speaks() { builder.build() } else { build_silently(builder) };
-        built.map_err(|error| Failure::Configuration(self.text.told(&self.policy_name, &error)))
+        more(builder).build().map_err(|error| Failure::Configuration(self.text.told(&self.policy_name, &error)))
     }
-}
-
-/// Builds a guard without what it logs meanwhile.
-pub(crate) fn build_silently(builder: GuardBuilder) -> Result<Guard, ConfigError> {
-    tracing::subscriber::with_default(NoSubscriber::default(), || builder.build())
 }
 
 /// A server faces everybody, so guessing is bounded unless the policy says `off`.

@@ -8,9 +8,10 @@ use keyward::audit::{LineFormat, Lines};
 use keyward::policy::ConfigFault;
 use keyward::{ConfigError, Guard, MemoryStore, Policy};
 use serde::Serialize;
+use tracing::subscriber::NoSubscriber;
 
 use crate::arguments::PolicyCheck;
-use crate::configuration::{build_silently, with_default_failures};
+use crate::configuration::with_default_failures;
 use crate::failure::Failure;
 use crate::output::{self, tell, visible};
 use crate::policy_warnings::{PolicyText, Warning};
@@ -60,7 +61,8 @@ fn can_be_served(policy: Policy) -> Result<(), ConfigError> {
         .store(MemoryStore::new())
         .environment(|_| Some("stands-for-a-configured-key".into()))
         .audit(Lines::new(io::sink(), LineFormat::Json));
-    build_silently(builder).map(drop)
+    // What a guard logs meanwhile is told as warnings, with its line.
+    tracing::subscriber::with_default(NoSubscriber::default(), || builder.build()).map(drop)
 }
 
 /// The document of `--json`.

@@ -118,11 +118,6 @@ impl PolicyText {
         self.asks("store")
     }
 
-    /// Whether a guard of this policy says that it lets everybody in without keys where it never does: it has a store to ask.
-    pub(crate) fn is_open_in_vain(&self) -> bool {
-        is_on(self.said.access.insecure_allow_without_keys.as_ref()).is_some() && self.asks_the_store()
-    }
-
     /// Everything that means less than it says.
     pub(crate) fn warnings(&self) -> Vec<Warning> {
         let mut warnings = [self.not_carried_out(), self.without_keys(), self.proxies()].concat();
@@ -185,16 +180,13 @@ impl PolicyText {
     /// R15 is for policies that have configured keys and nothing else.
     fn without_keys(&self) -> Vec<Warning> {
         let Some(flag) = is_on(self.said.access.insecure_allow_without_keys.as_ref()) else { return Vec::new() };
-        let (problem, mend, is_said_by_guards) = if self.asks_the_store() {
-            (
-                "has no effect here: this program asks its store, too, so a key is needed whatever is configured",
-                "leave it out",
-                false,
-            )
+        let (problem, mend) = if self.asks_the_store() {
+            ("has no effect here: this program asks its store, too, so a key is needed whatever is configured", "leave it out")
         } else {
-            ("everybody is let in without a key while no configured key is set", "leave it out wherever others can connect", true)
+            ("everybody is let in without a key while no configured key is set", "leave it out wherever others can connect")
         };
-        vec![Warning { line: self.line(flag), field: "access.insecure_allow_without_keys", problem, mend, is_said_by_guards }]
+        let line = self.line(flag);
+        vec![Warning { line, field: "access.insecure_allow_without_keys", problem, mend, is_said_by_guards: true }]
     }
 
     fn proxies(&self) -> Vec<Warning> {
