@@ -18,7 +18,6 @@ pub use crate::respond::Denial;
 /// What comes of a request: it may go on, or it is answered.
 #[derive(Debug)]
 #[must_use = "a decision that is dropped protects nothing"]
-#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for every allowed request")]
 pub enum Decision {
     /// It may go on.
     Allowed(Pass),
@@ -114,7 +113,7 @@ pub struct Pass {
     pub(crate) allowed: Allowed,
     pub(crate) request_id: RequestId,
     pub(crate) client: Option<IpAddr>,
-    pub(crate) standings: SmallVec<[QuotaStanding; 2]>,
+    pub(crate) standings: SmallVec<[QuotaStanding; 1]>,
     /// Whether the URL holds a credential, whoever won.
     pub(crate) secret_in_query: bool,
 }

@@ -15,7 +15,7 @@ use crate::authenticator::Authenticator;
 use crate::clock::{Clock, SystemClock};
 use crate::configured;
 use crate::decision::{Decision, Kind, Pass};
-use crate::explain::{Explanation, Trace};
+use crate::explain::Explanation;
 use crate::head::{Head, OwnedHead};
 use crate::key::{Peppers, Verifications};
 use crate::limit::{FailureBudget, Limits, LocalLimits};
@@ -138,17 +138,17 @@ impl Guard {
     /// Decides by the same steps and tells each; charges nothing, tells no audit.
     pub async fn explain(&self, head: &(dyn Head + Sync)) -> Explanation {
         let parts = &*self.parts;
-        let mut trail = Trail::begin(parts, head, &self.extra, self.optional, Some(Trace::default()));
+        let mut trail = Trail::begin(parts, head, &self.extra, self.optional, Some(Box::default()));
         let end = match judge(parts, &mut trail, Patience::Waits).await {
             Ok(allowed) => Ok(allowed),
             Err(Stop::Denied(kind)) => Err(kind),
             Err(Stop::WouldWait) => Err(Kind::Unavailable),
         };
         let end = trail.charge_failures(parts, end);
-        let mut trace = trail.trace.take().unwrap_or_default();
+        let mut trace = *trail.trace.take().unwrap_or_default();
         let (client, source) = (trail.client, trail.source);
         trace.step("answer", end.as_ref().map_or_else(|kind| kind.to_string(), |allowed| allowed.reason().to_owned()));
-        Explanation::new(trace, client, source, self.answer(trail, end))
+        Explanation::new(trace, client, source, self.answer(&mut trail, end))
     }
 
     /// This guard, demanding more of everybody whom it lets in: beside what it demanded before.
@@ -220,15 +220,15 @@ impl Guard {
             Err(Stop::Denied(kind)) => Err(kind),
             Ok(allowed) => Ok(allowed),
         };
-        Some(self.tell(trail, end, patience).await)
+        Some(self.tell(&mut trail, end, patience).await)
     }
 
     /// Charges the failure budget, makes the one event, answers. Nothing can end a decision without passing here.
-    async fn tell<H: Head + ?Sized>(&self, mut trail: Trail<'_, H>, end: Result<Allowed, Kind>, patience: Patience) -> Decision {
+    async fn tell<H: Head + ?Sized>(&self, trail: &mut Trail<'_, H>, end: Result<Allowed, Kind>, patience: Patience) -> Decision {
         let parts = &*self.parts;
         let mut end = trail.charge_failures(parts, end);
         if !end.as_ref().is_ok_and(Allowed::is_unguarded) {
-            let told = parts.sink.record(&AuditEvent::of(parts, &trail, &end));
+            let told = parts.sink.record(&AuditEvent::of(parts, trail, &end));
             let told = match (told, patience) {
                 (Answer::Ready(told), _) => told,
                 (Answer::Pending(later), Patience::Waits) => later.await,
@@ -248,15 +248,15 @@ impl Guard {
         self.answer(trail, end)
     }
 
-    fn answer<H: Head + ?Sized>(&self, trail: Trail<'_, H>, end: Result<Allowed, Kind>) -> Decision {
+    fn answer<H: Head + ?Sized>(&self, trail: &mut Trail<'_, H>, end: Result<Allowed, Kind>) -> Decision {
         match end {
-            Err(kind) => Decision::Denied(respond::denied(&self.parts, &trail, kind)),
+            Err(kind) => Decision::Denied(respond::denied(&self.parts, trail, kind)),
             Ok(allowed) => Decision::Allowed(Pass {
                 guard: self.parts.clone(),
                 allowed,
-                request_id: trail.request_id,
+                request_id: trail.request_id.clone(),
                 client: trail.client.address,
-                standings: trail.standings,
+                standings: std::mem::take(&mut trail.standings),
                 secret_in_query: trail.head.query().is_some_and(|query| self.strip().query_holds_any(query)),
             }),
         }

@@ -44,12 +44,12 @@ pub(crate) struct Trail<'r, H: ?Sized> {
     /// Candidates that were found bad, in their order (R3.1).
     pub(crate) bad: SmallVec<[Kind; 2]>,
     pub(crate) retry_after: Option<Duration>,
-    pub(crate) standings: SmallVec<[QuotaStanding; 2]>,
+    pub(crate) standings: SmallVec<[QuotaStanding; 1]>,
     /// The first rule that would have denied, were it enforced.
     pub(crate) report: Option<Kind>,
     pub(crate) open_access: bool,
     /// `explain`: consume nothing, tell everything.
-    pub(crate) trace: Option<Trace>,
+    pub(crate) trace: Option<Box<Trace>>,
 }
 
 impl<'r, H: Head + ?Sized> Trail<'r, H> {
@@ -58,7 +58,7 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
         head: &'r H,
         extra: &'r [Requirement],
         extra_optional: bool,
-        trace: Option<Trace>,
+        trace: Option<Box<Trace>>,
     ) -> Self {
         Self {
             head,

@@ -80,7 +80,7 @@ pub struct Charge {
     /// `None`: admitted. Else nothing was taken, and this is how long until every quota has a permission again.
     pub refused_for: Option<Duration>,
     /// How each quota stands now, in the order of the buckets.
-    pub standings: SmallVec<[QuotaStanding; 2]>,
+    pub standings: SmallVec<[QuotaStanding; 1]>,
 }
 
 /// How one quota stands.
