@@ -53,7 +53,11 @@ pub(crate) async fn authenticate<'r, H: Head + ?Sized>(
         if let Asked::Own(own) = &authenticator.asked {
             let ambient = guard.plan.ambient(&**own, trail.head, trail.now);
             let by_cookie = ambient.holds_cookies();
-            if let Some(verified) = ask_ambient(&**own, authenticator, &ambient, by_cookie, patience).await? {
+            let found = ask_ambient(&**own, authenticator, &ambient, by_cookie, patience).await;
+            if found.is_err() {
+                charge_bad(trail, &tried, usize::MAX);
+            }
+            if let Some(verified) = found? {
                 trail.source = None;
                 trail.presented = Some(true);
                 trail.note("authentication", || {

@@ -341,8 +341,9 @@ impl GuardBuilder {
         self
     }
 
-    /// Counts quotas and failures together with another guard: for a policy that is reloaded, or several in one process. What was
-    /// charged there is charged here.
+    /// Counts quotas and failures together with another guard: for a policy that is reloaded, or several in one process that
+    /// have the same limits. What was charged there is charged here: a quota of a window that is new starts with what was taken
+    /// under the others.
     pub fn sharing(mut self, other: &Guard) -> Self {
         self.limits = other.parts.limits.clone();
         self.shared = Some(other.parts.clone());
@@ -434,9 +435,9 @@ impl GuardBuilder {
             verifications: Verifications::new(self.workers, self.argon2_at_once, &*self.random).map_err(random_failed)?,
             limits: self.limits,
             report_only_limits: LocalLimits::new(),
-            failures: policy
-                .failures
-                .map(|quota| shared_failures.map_or_else(|| FailureBudget::new(quota), |shared| shared.sharing(quota))),
+            failures: policy.failures.map(|quota| {
+                shared_failures.map_or_else(|| FailureBudget::new(quota), |shared| shared.sharing(quota, self.clock.now().steady))
+            }),
             sink: self.sink,
             clock: self.clock,
             random: self.random,

@@ -123,6 +123,13 @@ fn rows(text: &str, held_in_memory: bool) -> impl Iterator<Item = Result<Importe
 fn read_row(line: &str, held_in_memory: bool) -> Result<ImportedKey, String> {
     let row: Row = serde_json::from_str(line).map_err(|error| without_values(&error))?;
     let is_strong = row.entropy_bits.is_some_and(|bits| bits >= 112);
+    // A visible character has at most log2(94) = 6.55 bits.
+    let holds_that = |key: &String| key.len().saturating_mul(655) / 100 >= 112;
+    if is_strong && row.key.as_ref().is_some_and(|key| !holds_that(key)) {
+        return Err(
+            "a key this short cannot have 112 bits of entropy: give its `handle` instead, to store it as Argon2id".to_owned()
+        );
+    }
     let secret = match (row.key, row.sha256, row.phc, row.handle) {
         (Some(key), None, None, Some(handle)) => ImportedSecret::Key { key: Secret::new(key), argon2_handle: Some(handle) },
         (Some(key), None, None, None) if is_strong || held_in_memory => {
@@ -149,6 +156,13 @@ fn read_row(line: &str, held_in_memory: bool) -> Result<ImportedKey, String> {
         }
         Some(networks) => Some(AddressList::parse(networks).map_err(|error| error.to_string())?),
     };
+    if let Some(OneOrMore::More(quotas)) = &row.limit {
+        let mut windows: Vec<_> = quotas.iter().filter_map(|quota| quota.parse::<Quota>().ok()).map(Quota::window).collect();
+        windows.sort();
+        if windows.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err("two of `limit` have one window: keep the smaller".to_owned());
+        }
+    }
     if matches!(&row.limit, Some(OneOrMore::More(none)) if none.is_empty()) {
         return Err("`limit` is empty: leave it out for the policy's own".to_owned());
     }
@@ -218,13 +232,15 @@ mod tests {
         for (row, good) in [
             (r#"{"key":"k"}"#.to_owned(), false),
             (r#"{"key":"k","entropy_bits":111}"#.to_owned(), false),
-            (r#"{"key":"k","entropy_bits":112}"#.to_owned(), true),
+            (r#"{"key":"k","entropy_bits":112}"#.to_owned(), false),
+            (r#"{"key":"0123456789abcdefg","entropy_bits":112}"#.to_owned(), false),
+            (r#"{"key":"0123456789abcdefgh","entropy_bits":112}"#.to_owned(), true),
             (r#"{"key":"customer1-x","handle":"customer1"}"#.to_owned(), true),
             (format!(r#"{{"sha256":"{hex}"}}"#), false),
             (format!(r#"{{"sha256":"{hex}","entropy_bits":128}}"#), true),
         ] {
             assert_eq!(from_json_lines(&row).next().unwrap().is_ok(), good, "{row}");
-            assert!(keys_file(&row).next().unwrap().is_ok());
+            assert!(good || row.contains("entropy_bits") || keys_file(&row).next().unwrap().is_ok());
         }
     }
 

@@ -1,6 +1,6 @@
 //! Keys in memory: for configured keys, for tests, and as the index in front of anything slower.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -39,6 +39,9 @@ struct Writing {
     by_id: BTreeMap<KeyId, Arc<Record>>,
     /// Digests and handles that were once a record's (R7.4), even where the record is gone.
     used: HashSet<Used>,
+    /// Keys from elsewhere that would become malformed were the digest's prefix bound, and whose they are. A digest, since what
+    /// stands before a key's last `_` may be most of it.
+    foreign: HashMap<KeyDigest, Vec<KeyId>>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -109,6 +112,10 @@ impl MemoryStore {
         }
         for slot in record.slots() {
             writing.admit(&slot.secret)?;
+        }
+        let shape = key.map(Presented::expose).filter(|key| key::parse(key).is_none()).and_then(|key| key.rsplit_once('_'));
+        if let Some((prefix, _)) = shape {
+            writing.foreign.entry(KeyDigest::sha256(prefix.as_bytes())).or_default().push(record.id);
         }
         let record = Arc::new(record);
         self.change_indexes(|| self.put(&mut writing, &record));
@@ -241,12 +248,9 @@ impl RecordStore for MemoryStore {
     fn bind(&self, prefix: &str) -> Answer<Result<(), Refused>> {
         let writing = self.writing();
         if !self.binds(prefix) {
-            // What is stored of a key made elsewhere does not tell its shape; its display prefix tells how it began.
-            let begins = format!("{prefix}_");
-            let foreign = |record: &Arc<Record>| {
-                record.slots().any(|slot| slot.prefix.starts_with(&begins) && !slot.prefix[begins.len()..].contains('_'))
-            };
-            if writing.by_id.values().any(foreign) {
+            let foreign = writing.foreign.get(&KeyDigest::sha256(prefix.as_bytes()));
+            let is_used = |id: &KeyId| writing.by_id.get(id).is_some_and(|record| !record.is_revoked());
+            if foreign.is_some_and(|ids| ids.iter().any(is_used)) {
                 return Answer::ready(Err(Refused::LooksGenerated));
             }
             self.0.prefixes.rcu(|bound| {

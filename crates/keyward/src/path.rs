@@ -39,7 +39,10 @@ impl<'r> RulePath<'r> {
         // What stands before the first `/` is always empty.
         segments.next();
         // Some servers cut parameters (`;x`) off a segment before they resolve dots.
-        let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("" | "." | ".."));
+        let is_dots = |segment: &str| {
+            let cut = segment.find(';').or_else(|| segment.find("%3b")).or_else(|| segment.find("%3B")).unwrap_or(segment.len());
+            matches!(&segment[..cut], "" | "." | "..")
+        };
         if decoded.contains('\\') || segments.any(is_dots) {
             return Err(AmbiguousPath);
         }

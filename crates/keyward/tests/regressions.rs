@@ -443,3 +443,110 @@ fn a_sink_that_waits_although_it_said_it_never_does_charges_once() {
     assert_eq!(kind(&guard.decide_blocking(&get(&key))), None);
     assert_eq!(kind(&guard.decide_blocking(&get(&key))), None, "each request was charged twice");
 }
+
+fn bad(n: u32) -> Request<()> {
+    get(&format!("wrong-key-number-{n}"))
+}
+
+#[test]
+fn failure_budget_reload_locks_out_for_hours() {
+    let clock = ManualClock::at(Timestamp::EPOCH);
+    let b = |q: &str| builder(&format!("[limits]\nfailures = \"{q}\"")).store(MemoryStore::new()).clock(clock.clone());
+    let old = b("1000/day").build().unwrap();
+    for n in 0..500 {
+        assert_eq!(kind(&old.decide_blocking(&bad(n))), Some(Kind::Unknown));
+    }
+    let new = b("10/minute").sharing(&old).build().unwrap();
+    clock.advance(Duration::from_secs(3600));
+    assert_eq!(kind(&new.decide_blocking(&bad(1))), Some(Kind::Unknown), "10/minute still spent after an hour");
+}
+
+#[test]
+fn failure_budget_reload_refills() {
+    let clock = ManualClock::at(Timestamp::EPOCH);
+    let b = |q: &str| builder(&format!("[limits]\nfailures = \"{q}\"")).store(MemoryStore::new()).clock(clock.clone());
+    let old = b("10/minute").build().unwrap();
+    for n in 0..10 {
+        assert_eq!(kind(&old.decide_blocking(&bad(n))), Some(Kind::Unknown));
+    }
+    let new = b("10/day").sharing(&old).build().unwrap();
+    assert_eq!(kind(&new.decide_blocking(&bad(1))), Some(Kind::FailuresLimited), "ten were charged, and ten more are given");
+}
+
+#[test]
+fn encoded_semicolon_behind_dots() {
+    let guard = builder("[access]\nopen_paths=[\"/docs/*\"]").store(MemoryStore::new()).build().unwrap();
+    assert!(kind(&guard.decide_blocking(&with(Request::get("/docs/..%3b/admin")))).is_some());
+}
+
+struct AwayAmbient;
+impl Authenticator for AwayAmbient {
+    fn name(&self) -> &str {
+        "jwt"
+    }
+    fn ambient(&self, _: &Ambient<'_>) -> Answer<Verdict> {
+        Answer::fault(Fault::new("down"))
+    }
+}
+#[test]
+fn a_fault_of_a_later_ambient_is_a_free_guess() {
+    let (sink, mut reader) = Ring::new(64);
+    let _ = &mut reader;
+    let guard = builder("[limits]\nfailures = \"2/day\"")
+        .store(MemoryStore::new())
+        .authenticator(AwayAmbient)
+        .audit(sink)
+        .build()
+        .unwrap();
+    let kinds: Vec<_> = (0..4).map(|n| kind(&guard.decide_blocking(&bad(n)))).collect();
+    let sound = builder("[limits]\nfailures = \"2/day\"").store(MemoryStore::new()).sharing(&guard).build().unwrap();
+    assert_eq!(kind(&sound.decide_blocking(&bad(9))), Some(Kind::FailuresLimited), "{kinds:?} and nothing was charged");
+}
+
+#[test]
+fn required_audit_with_the_default_sink() {
+    assert!(
+        builder("[audit]\nmode = \"required\"").store(MemoryStore::new()).build().is_err(),
+        "tracing without a subscriber keeps nothing"
+    );
+}
+
+#[test]
+fn display_prefix_of_a_passphrase() {
+    let shown = keyward::key::display_prefix("correct_horse_battery_staplestaplestaple");
+    assert!(shown.len() <= 4, "{shown}");
+}
+
+#[test]
+fn entropy_that_cannot_be() {
+    assert!(from_json_lines(r#"{"key":"k","entropy_bits":128}"#).next().unwrap().is_err());
+}
+
+#[test]
+fn foreign_key_before_prefix_and_then_create() {
+    let store = MemoryStore::new();
+    let keys = Keys::new(store.clone());
+    let imported = pollster::block_on(keys.import(row(r#"{"key":"kw_abcdefghijklmnopq"}"#))).unwrap();
+    pollster::block_on(keys.revoke(&imported.id)).unwrap();
+    let made = pollster::block_on(keys.create(NewKey::named("a")));
+    assert!(made.is_ok(), "no key can be made, since a revoked import begins like it: {}", made.unwrap_err());
+}
+
+#[test]
+fn short_last_word_slips_past_bind() {
+    let store = MemoryStore::new();
+    let keys = Keys::new(store.clone());
+    pollster::block_on(keys.import(row(r#"{"key":"acme_prod_short12345"}"#))).unwrap();
+    let made = pollster::block_on(keys.create(NewKey::named("a").prefix("acme_prod").unwrap()));
+    assert!(made.is_err(), "the prefix was bound although a stored key becomes malformed by it");
+}
+
+#[test]
+fn lines_at_least_under_required() {
+    let sink = keyward::audit::Lines::new(Vec::new(), keyward::audit::LineFormat::Json).at_least(keyward::audit::Level::Warning);
+    assert!(builder("[audit]\nmode = \"required\"").store(MemoryStore::new()).audit(sink).build().is_err());
+}
+#[test]
+fn same_window_twice_in_a_record() {
+    assert!(keyward::import::keys_file(r#"{"key":"k","limit":["10/minute","5/60s"]}"#).next().unwrap().is_err());
+}

@@ -50,6 +50,11 @@ impl AuditSink for TracingSink {
         Answer::ready(())
     }
 
+    /// Whether there is a subscriber, and what it keeps, cannot be known.
+    fn may_drop(&self) -> bool {
+        true
+    }
+
     fn wants_latency(&self) -> bool {
         tracing::enabled!(target: "keyward::audit", tracing::Level::WARN)
     }

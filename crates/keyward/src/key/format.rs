@@ -127,15 +127,14 @@ fn is_secret_with_check(rest: &str) -> bool {
         && rest.split_at_checked(SECRET_LENGTH).is_some_and(|(secret, written)| check(secret) == written)
 }
 
-/// What may be shown of a key for ever: the prefix and the first four characters of a generated one (`acme_x7Fq`), the first
-/// four characters of any other that has at least sixteen, nothing of a shorter one.
+/// What may be shown of a key for ever: the prefix and the first four characters of a generated one (`acme_x7Fq`). Of any other
+/// the same, where that is at most a third of it; else the first four characters of one that has at least sixteen; else
+/// nothing.
 pub fn display_prefix(key: &str) -> String {
-    let prefix = match key.rsplit_once('_') {
-        Some((prefix, rest)) if rest.len() >= 16 && prefix.parse::<KeyPrefix>().is_ok() => prefix.len() + 1,
-        _ if key.len() >= 16 => 0,
-        _ => return String::new(),
-    };
-    key.get(..prefix + SHOWN).unwrap_or_default().to_owned()
+    let with_prefix = key.rsplit_once('_').map(|(prefix, _)| prefix.len() + 1 + SHOWN);
+    let is_little = |shown: &usize| parse(key).is_some() || *shown <= key.len() / 3;
+    let shown = with_prefix.filter(is_little).or((key.len() >= 16).then_some(SHOWN));
+    shown.and_then(|shown| key.get(..shown)).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -190,5 +189,7 @@ mod tests {
         assert_eq!(display_prefix("short-key"), "");
         assert_eq!(display_prefix("0123456789abcdef"), "0123");
         assert_eq!(display_prefix("ein_zwei"), "");
+        assert_eq!(display_prefix("correct_horse_battery_staple_of_great_length"), "corr");
+        assert_eq!(display_prefix("fw_key_0123456789abcdefghijklmnop"), "fw_key_0123");
     }
 }

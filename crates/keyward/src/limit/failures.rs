@@ -34,8 +34,10 @@ impl FailureBudget {
         Self { quota, table: Arc::new(Mutex::new(AddressTable::new(AddressTable::SETS))) }
     }
 
-    /// The same addresses' failures, under a quota that may have changed.
-    pub(crate) fn sharing(&self, quota: Quota) -> Self {
+    /// The same addresses' failures, under a quota that may have changed: what was charged stays charged, and nobody is locked
+    /// out for longer than the new window.
+    pub(crate) fn sharing(&self, quota: Quota, now: u64) -> Self {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner).convert(self.quota, quota, now);
         Self { quota, table: self.table.clone() }
     }
 

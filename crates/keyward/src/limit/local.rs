@@ -39,8 +39,19 @@ const SEALED: u64 = u64::MAX;
 struct Cells {
     quotas: Box<[Quota]>,
     cells: Box<[AtomicU64]>,
-    /// What was charged under quotas of other windows that counted here before, the latest first: they may come back.
-    retired: Vec<(Quota, u64)>,
+    /// Quotas of other windows that counted here before, the latest first: they may come back.
+    retired: Vec<Retired>,
+    /// How many permissions were taken since a quota was retired first.
+    charged: AtomicU64,
+}
+
+/// A quota that counts no more.
+#[derive(Clone, Copy)]
+struct Retired {
+    quota: Quota,
+    cell: u64,
+    /// [`Cells::charged`] at that time.
+    seen: u64,
 }
 
 /// How many windows are remembered beside those in use.
@@ -48,27 +59,28 @@ const MOST_RETIRED: usize = 8;
 
 impl Cells {
     fn new(quotas: &[Quota]) -> Arc<Self> {
-        Arc::new(Self { quotas: quotas.into(), cells: quotas.iter().map(|_| AtomicU64::new(0)).collect(), retired: Vec::new() })
+        let cells = quotas.iter().map(|_| AtomicU64::new(0)).collect();
+        Arc::new(Self { quotas: quotas.into(), cells, retired: Vec::new(), charged: AtomicU64::new(0) })
     }
 
-    /// The same counter under other quotas: what was taken stays taken (R9.4), of the quota of which most was, and of a quota of
-    /// the same window that counted here before.
+    /// The same counter under other quotas: what was taken stays taken (R9.4). A window that counted here before goes on from
+    /// where it stood, with what was taken meanwhile; a new one starts with what was taken of the quota of which most was.
     fn moved_to(&self, quotas: &[Quota], now: u64) -> Arc<Self> {
         // Sealing the old cells sends whoever still holds them to the lock, so nothing is charged where nobody looks any more.
-        let seal = |(&quota, cell): (&Quota, &AtomicU64)| (quota, cell.swap(SEALED, Ordering::AcqRel));
-        let mut before: Vec<(Quota, u64)> = self.quotas.iter().zip(&self.cells).map(seal).collect();
-        let most = before.iter().map(|(quota, cell)| quota.taken(*cell, now)).max().unwrap_or(0);
+        let seen = self.charged.load(Ordering::Acquire);
+        let seal = |(&quota, cell): (&Quota, &AtomicU64)| Retired { quota, cell: cell.swap(SEALED, Ordering::AcqRel), seen };
+        let mut before: Vec<Retired> = self.quotas.iter().zip(&self.cells).map(seal).collect();
+        let most = before.iter().map(|old| old.quota.taken(old.cell, now)).max().unwrap_or(0);
         before.extend(&self.retired);
         let cells = quotas.iter().map(|quota| {
-            let of_its_window =
-                before.iter().filter(|(old, _)| old.window() == quota.window()).map(|(old, cell)| old.taken(*cell, now));
-            let taken = of_its_window.max().unwrap_or(0).max(most);
+            let known = before.iter().find(|old| old.quota.window() == quota.window());
+            let taken = known.map_or(most, |old| old.quota.taken(old.cell, now).saturating_add(seen - old.seen));
             AtomicU64::new(quota.cell_with(taken, now))
         });
         let cells = cells.collect();
-        before.retain(|(old, _)| quotas.iter().all(|quota| quota.window() != old.window()));
+        before.retain(|old| quotas.iter().all(|quota| quota.window() != old.quota.window()));
         before.truncate(MOST_RETIRED);
-        Arc::new(Self { quotas: quotas.into(), cells, retired: before })
+        Arc::new(Self { quotas: quotas.into(), cells, retired: before, charged: AtomicU64::new(seen) })
     }
 }
 
@@ -85,7 +97,8 @@ impl LocalLimits {
     /// The fast path: one quota of a key that has been counted under it before.
     fn take_alone(&self, taking: &Taking<'_>, id: &KeyId, quota: Quota) -> Option<Charge> {
         self.0.keys.peek_with(id, |_, cells| {
-            if *cells.quotas != [quota] {
+            // Where quotas have changed, every charge is counted, which is two steps: under the lock.
+            if *cells.quotas != [quota] || !cells.retired.is_empty() {
                 return None;
             }
             let now = taking.now.steady;
@@ -126,6 +139,9 @@ impl LocalLimits {
         }
         let mut standings = SmallVec::new();
         for (bucket, cells) in taking.buckets.iter().zip(&counters) {
+            if let (Some(cells), None, false) = (cells, wait, taking.peek) {
+                cells.charged.fetch_add(1, Ordering::AcqRel);
+            }
             for (index, &quota) in bucket.quotas.iter().enumerate() {
                 let mut cell = look(&addresses, bucket, cells, index);
                 if wait.is_none() {

@@ -70,6 +70,22 @@ impl AddressTable {
         }
     }
 
+    /// Rewrites every cell for another quota (R9.4).
+    pub(super) fn convert(&mut self, from: Quota, to: Quota, now: u64) {
+        if from == to {
+            return;
+        }
+        let convert = |cell: &mut u64| {
+            if *cell > now {
+                *cell = to.cell_with(from.taken(*cell, now), now);
+            }
+        };
+        for set in &mut self.sets {
+            set.cells.iter_mut().for_each(|cell| convert(&mut cell.arrival));
+            convert(&mut set.shared);
+        }
+    }
+
     /// The set and the tag. The set comes from the middle bits, the tag from all; no tag is zero, which marks a free cell.
     fn place(&self, bucket: u128) -> (usize, u64) {
         let mut hasher = self.seed.build_hasher();

@@ -192,6 +192,9 @@ impl Checker {
             if keys.env.is_empty() || keys.env.contains(['=', '\0']) {
                 self.fault(format!("{field}.env"), "names no environment variable", "write its name, like \"ADMIN_API_KEY\"");
             }
+            if written[..index].iter().any(|earlier| earlier.env == keys.env) {
+                self.fault(format!("{field}.env"), format!("`{}` is read already", keys.env), "name each variable once");
+            }
             if keys.separator.as_deref() == Some("") {
                 self.fault(format!("{field}.separator"), "is empty", "write \",\" or leave it out for a single key");
             }
