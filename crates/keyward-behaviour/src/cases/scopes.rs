@@ -107,6 +107,15 @@ pub(super) fn cases() -> Vec<Case> {
             .ask("GET /optional/a", anonymous())
             .ask("GET /optional/a\nX-API-Key: alpha", allowed())
             .ask("GET /optional/a\nX-API-Key: wrong", denied("unknown")),
+        case(
+            "R8.3 a server's optional path opens no route that demands something",
+            "[[routes]]\npath = '/optional/scoped/*'\nscopes = ['a:b']\n[[routes]]\npath = '/optional/kind/*'\nkinds = ['admin']",
+        )
+        .key("alpha")
+        .ask("GET /optional/scoped/x", denied("missing"))
+        .ask("GET /optional/kind/x", denied("missing"))
+        .ask("GET /optional/else/x", anonymous())
+        .ask("GET /optional/scoped/x\nX-API-Key: alpha", denied("scope")),
     ];
     for (name, held, demanded, covered) in [
         ("R8.2 a scope covers itself", "a:b", "a:b", true),

@@ -146,7 +146,7 @@ impl Model {
         })?;
         trail.key_present = Some(!found.is_empty());
         let tried = match choose::choose(self.policy.resolution, found) {
-            Choice::Missing if demands.optional => return Ok(Pass::Guarded(None, Vec::new())),
+            Choice::Missing if demands.optional && !demands.need_a_key() => return Ok(Pass::Guarded(None, Vec::new())),
             Choice::Missing => return Err(ModelDenial::of("missing")),
             Choice::Conflict => return Err(ModelDenial::of("conflict")),
             Choice::Try(tried) => tried,
