@@ -1,6 +1,7 @@
 //! The only place where a denial becomes a status, headers and a body (R10), and where allowed answers get theirs.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -299,29 +300,31 @@ fn rate_limit(policy: &Policy, standings: &[QuotaStanding]) -> SmallVec<[(Header
     if standings.is_empty() {
         return headers;
     }
-    let mut add = |name: &'static str, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
+    // Written once and handed over: a value made from a text would be a second copy of it.
+    let mut add = |name: &'static str, value: Vec<u8>| {
+        if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
             headers.push((HeaderName::from_static(name), value));
         }
     };
     if policy.response.draft_rate_limit {
-        let (mut limits, mut policies) = (String::new(), String::new());
+        let (mut limits, mut policies) = (Vec::with_capacity(64), Vec::with_capacity(64));
         for standing in standings {
             let separator = if limits.is_empty() { "" } else { ", " };
-            let window = whole_seconds(standing.quota.window());
-            let name = format_args!("{}-{}s", standing.whose, window).to_string();
-            let _ = write!(limits, "{separator}\"{name}\";r={};t={}", standing.remaining, whole_seconds(standing.full_in));
-            let _ = write!(policies, "{separator}\"{name}\";q={};w={window}", standing.quota.count());
+            let (whose, window) = (standing.whose, whole_seconds(standing.quota.window()));
+            let (remaining, full_in) = (standing.remaining, whole_seconds(standing.full_in));
+            // Writing into memory cannot fail.
+            let _ = write!(limits, "{separator}\"{whose}-{window}s\";r={remaining};t={full_in}");
+            let _ = write!(policies, "{separator}\"{whose}-{window}s\";q={};w={window}", standing.quota.count());
         }
-        add("ratelimit", &limits);
-        add("ratelimit-policy", &policies);
+        add("ratelimit", limits);
+        add("ratelimit-policy", policies);
     }
     if policy.response.legacy_rate_limit
         && let Some(tightest) = standings.iter().min_by_key(|standing| standing.remaining)
     {
-        add("x-ratelimit-limit", &tightest.quota.count().to_string());
-        add("x-ratelimit-remaining", &tightest.remaining.to_string());
-        add("x-ratelimit-reset", &whole_seconds(tightest.full_in).to_string());
+        add("x-ratelimit-limit", tightest.quota.count().to_string().into());
+        add("x-ratelimit-remaining", tightest.remaining.to_string().into());
+        add("x-ratelimit-reset", whole_seconds(tightest.full_in).to_string().into());
     }
     headers
 }

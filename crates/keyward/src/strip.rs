@@ -110,24 +110,24 @@ impl<'p> Strip<'p> {
         for name in self.header_names() {
             let Some(first) = headers.get(name) else { continue };
             let several = headers.get_all(name).iter().nth(1).is_some();
-            if !several && self.header(name, first.as_bytes()) == HeaderLine::Remove {
+            if !several && self.header(name.as_str(), first.as_bytes()) == HeaderLine::Remove {
                 headers.remove(name);
                 continue;
             }
-            let lines: Vec<HeaderLine> = headers.get_all(name).iter().map(|value| self.header(name, value.as_bytes())).collect();
+            let lines: Vec<HeaderLine> =
+                headers.get_all(name).iter().map(|value| self.header(name.as_str(), value.as_bytes())).collect();
             if lines.iter().all(|line| *line == HeaderLine::Keep) {
                 continue;
             }
             let before: Vec<http::HeaderValue> = headers.get_all(name).iter().cloned().collect();
             headers.remove(name);
-            let Ok(key) = http::HeaderName::try_from(name) else { continue };
             for (line, value) in lines.into_iter().zip(before) {
                 match line {
-                    HeaderLine::Keep => drop(headers.append(&key, value)),
+                    HeaderLine::Keep => drop(headers.append(name, value)),
                     HeaderLine::Remove => {}
                     HeaderLine::Replace(rest) => {
                         if let Ok(value) = http::HeaderValue::from_bytes(&rest) {
-                            headers.append(&key, value);
+                            headers.append(name, value);
                         }
                     }
                 }
@@ -135,12 +135,12 @@ impl<'p> Strip<'p> {
         }
     }
 
-    fn header_names(&self) -> impl Iterator<Item = &'p str> {
+    fn header_names(&self) -> impl Iterator<Item = &'p http::HeaderName> {
         let on = self.policy.response.strip_credentials;
         self.places().filter(move |_| on).filter_map(|place| match place {
-            Place::Header { name, .. } => Some(name.as_str()),
-            Place::Cookie { .. } => Some("cookie"),
-            Place::Subprotocol { .. } => Some("sec-websocket-protocol"),
+            Place::Header { name, .. } => Some(name),
+            Place::Cookie { .. } => Some(&http::header::COOKIE),
+            Place::Subprotocol { .. } => Some(&http::header::SEC_WEBSOCKET_PROTOCOL),
             Place::Query { .. } => None,
         })
     }
