@@ -132,7 +132,7 @@ impl Trace {
 }
 
 impl Explanation {
-    pub(crate) fn new(trace: Trace, client: Client, _source: Option<SourceKind>, decision: Decision) -> Self {
+    pub(crate) fn new(trace: Trace, client: Client, decision: Decision) -> Self {
         let told = |headers: &mut dyn Iterator<Item = (&http::HeaderName, &http::HeaderValue)>| {
             headers
                 .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))

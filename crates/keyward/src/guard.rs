@@ -146,9 +146,9 @@ impl Guard {
         };
         let end = trail.charge_failures(parts, end);
         let mut trace = *trail.trace.take().unwrap_or_default();
-        let (client, source) = (trail.client, trail.source);
+        let client = trail.client;
         trace.step("answer", end.as_ref().map_or_else(|kind| kind.to_string(), |allowed| allowed.reason().to_owned()));
-        Explanation::new(trace, client, source, self.answer(&mut trail, end))
+        Explanation::new(trace, client, self.answer(&mut trail, end))
     }
 
     /// This guard, demanding more of everybody whom it lets in: beside what it demanded before.

@@ -94,17 +94,6 @@ impl<'p> Strip<'p> {
         self.policy.sources.iter().map(|source| &source.place)
     }
 
-    /// Whether lines of this header may be taken out or changed.
-    pub fn touches_header(&self, name: &str) -> bool {
-        self.policy.response.strip_credentials
-            && self.places().any(|place| match place {
-                Place::Header { name: ours, .. } => ours.as_str() == name,
-                Place::Cookie { .. } => name == "cookie",
-                Place::Subprotocol { .. } => name == "sec-websocket-protocol",
-                Place::Query { .. } => false,
-            })
-    }
-
     /// Takes credentials out of headers of `http`.
     pub fn headers(&self, headers: &mut http::HeaderMap) {
         for name in self.header_names() {

@@ -17,8 +17,10 @@ use crate::store::Presented;
 /// Who a request comes from. Only verification makes one, so holding one is the proof.
 ///
 /// ```compile_fail
-/// // There is no way to make one up.
-/// let nobody = keyward::Principal { };
+/// // Its fields are private, so that nobody else can make one up.
+/// fn look(principal: keyward::Principal) {
+///     let keyward::Principal { who: _, .. } = principal;
+/// }
 /// ```
 #[derive(Clone)]
 pub struct Principal {
