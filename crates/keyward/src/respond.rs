@@ -1,5 +1,7 @@
 //! The only place where a denial becomes a status, headers and a body (R10), and where allowed answers get theirs.
 
+mod grpc;
+
 use std::fmt;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ pub struct Denial(Box<Rendered>);
 #[derive(Clone)]
 struct Rendered {
     kind: Kind,
+    detail: Box<str>,
     headers: HeaderMap,
     body: Bytes,
     request_id: RequestId,
@@ -53,6 +56,11 @@ impl Denial {
     /// The body.
     pub fn body(&self) -> &Bytes {
         &self.0.body
+    }
+
+    /// The policy's text, for protocols that have no place for a body.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
     }
 
     /// The request's id.
@@ -231,8 +239,13 @@ fn render(refused: &Refused<'_>) -> Denial {
     headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     insert(&mut headers, policy.response.request_id_header.clone(), refused.request_id.as_str());
-    if let Some(challenge) = challenge(policy, refused) {
-        insert(&mut headers, header::WWW_AUTHENTICATE, &challenge);
+    match &policy.response.challenge {
+        Some(own) if status == StatusCode::UNAUTHORIZED => drop(headers.insert(header::WWW_AUTHENTICATE, own.clone())),
+        _ => {
+            if let Some(challenge) = challenge(policy, refused) {
+                insert(&mut headers, header::WWW_AUTHENTICATE, &challenge);
+            }
+        }
     }
     let retry_after = match refused.kind {
         Kind::Limited | Kind::FailuresLimited => Some(refused.retry_after.unwrap_or(Duration::from_secs(1))),
@@ -252,7 +265,14 @@ fn render(refused: &Refused<'_>) -> Denial {
     } else {
         body
     };
-    Denial(Box::new(Rendered { kind: refused.kind, headers, body, request_id: refused.request_id.clone(), retry_after }))
+    Denial(Box::new(Rendered {
+        kind: refused.kind,
+        detail: detail.into(),
+        headers,
+        body,
+        request_id: refused.request_id.clone(),
+        retry_after,
+    }))
 }
 
 fn as_json(value: &impl Serialize) -> Bytes {

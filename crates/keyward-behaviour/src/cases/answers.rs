@@ -67,6 +67,31 @@ fn challenges() -> Vec<Case> {
             .ask("GET /a\nX-API-Key: a\nX-API-Key: b", denied("duplicate").without_header("WWW-Authenticate"))
             .ask("GET /a\nX-API-Key: a\nCookie: api-key=b", denied("conflict").without_header("WWW-Authenticate"))
             .ask("GET /scoped\nX-API-Key: alpha", denied("scope").without_header("WWW-Authenticate")),
+        case("R10 an own challenge is that of every 401, with bearer as a source", "[response]\nchallenge = 'APIKey'")
+            .key("alpha")
+            .record(r#"{"key":"old","expires_at":"2023-01-01T00:00:00Z"}"#)
+            .record(r#"{"key":"ended","revoked":true}"#)
+            .ask("GET /a", denied("missing").header("WWW-Authenticate", "APIKey"))
+            .ask("GET /a\nX-API-Key: wrong", denied("unknown").header("WWW-Authenticate", "APIKey"))
+            .ask("GET /a\nX-API-Key: a b", denied("malformed").header("WWW-Authenticate", "APIKey"))
+            .ask("GET /a\nX-API-Key: old", denied("expired").header("WWW-Authenticate", "APIKey"))
+            .ask("GET /a\nX-API-Key: ended", denied("revoked").header("WWW-Authenticate", "APIKey"))
+            .ask(
+                "GET /a\nX-API-Key: a\nX-API-Key: b",
+                denied("duplicate").header("WWW-Authenticate", "Bearer realm=\"api\", error=\"invalid_request\""),
+            )
+            .ask(
+                "GET /scoped/a:b/x\nX-API-Key: alpha",
+                denied("scope").header("WWW-Authenticate", "Bearer realm=\"api\", error=\"insufficient_scope\", scope=\"a:b\""),
+            )
+            .ask("GET /a\nX-API-Key: alpha", allowed().without_header("WWW-Authenticate")),
+        case(
+            "R10 an own challenge is that of every 401, without bearer as a source",
+            "sources = [{ header = 'X-API-Key' }]\n[response]\nchallenge = 'ApiKey realm=\"a, b\", Other'",
+        )
+        .ask("GET /a", denied("missing").header("WWW-Authenticate", "ApiKey realm=\"a, b\", Other"))
+        .ask("GET /a\nX-API-Key: wrong", denied("unknown").header("WWW-Authenticate", "ApiKey realm=\"a, b\", Other"))
+        .ask("GET /a\nX-API-Key: a\nX-API-Key: b", denied("duplicate").without_header("WWW-Authenticate")),
         case("R10 only 429 and 503 say when to come back", "")
             .ask("GET /a", denied("missing").without_header("Retry-After"))
             .ask("GET /a\nX-API-Key: wrong", denied("unknown").without_header("Retry-After")),

@@ -127,6 +127,9 @@ impl ModelDenial {
     fn challenge(&self, policy: &ModelPolicy) -> Option<String> {
         let realm = &policy.access.realm;
         let kind = self.kinds[0];
+        if self.status() == 401 && policy.response.challenge.is_some() {
+            return policy.response.challenge.clone();
+        }
         if !policy.has_bearer() {
             return (self.status() == 401).then(|| format!("ApiKey realm=\"{realm}\""));
         }
@@ -237,6 +240,17 @@ mod tests {
         ] {
             assert_eq!(challenge("", &denial).as_deref(), with, "{denial:?}");
             assert_eq!(challenge(cookie_only, &denial).as_deref(), without, "{denial:?}");
+        }
+    }
+
+    #[test]
+    fn an_own_challenge_stands_in_every_401_and_nowhere_else() {
+        let own = "[response]\nchallenge = 'APIKey'";
+        for kind in ["missing", "malformed", "unknown", "expired", "not-yet-valid", "revoked", "disabled"] {
+            assert_eq!(challenge(own, &ModelDenial::of(kind)).as_deref(), Some("APIKey"), "{kind}");
+        }
+        for kind in ["duplicate", "path", "address", "scope", "limited", "unavailable"] {
+            assert_eq!(challenge(own, &ModelDenial::of(kind)), challenge("", &ModelDenial::of(kind)), "{kind}");
         }
     }
 

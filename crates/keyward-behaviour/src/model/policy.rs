@@ -271,6 +271,9 @@ pub struct Response {
     /// Own text of a fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
+    /// Own challenge of every 401.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<String>,
     /// The header that carries the request id.
     #[serde(skip_serializing_if = "is_default_request_id_header")]
     pub request_id_header: String,
@@ -299,6 +302,7 @@ impl Default for Response {
             limited: None,
             conflict: None,
             unavailable: None,
+            challenge: None,
             request_id_header: "X-Request-ID".to_owned(),
             security_headers: false,
             hsts: None,
@@ -514,6 +518,7 @@ mod tests {
             path = "/reports/*"
             methods = ["GET"]
             [response]
+            challenge = "APIKey"
             strip_credentials = false
         "#;
         let policy = ModelPolicy::from_toml(text).unwrap();

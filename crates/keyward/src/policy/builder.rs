@@ -125,6 +125,8 @@ impl PolicyBuilder {
         text_conflict => response.conflict;
         /// The text of a 503.
         text_unavailable => response.unavailable;
+        /// The `WWW-Authenticate` of every 401, like `APIKey`, instead of the one that the sources suggest.
+        challenge => response.challenge;
         /// The header of request ids.
         request_id_header => response.request_id_header;
         /// The `Strict-Transport-Security` of every answer.

@@ -188,6 +188,7 @@ pub(crate) struct ResponseFile {
     pub(crate) limited: Option<String>,
     pub(crate) conflict: Option<String>,
     pub(crate) unavailable: Option<String>,
+    pub(crate) challenge: Option<String>,
     pub(crate) request_id_header: Option<String>,
     pub(crate) security_headers: bool,
     pub(crate) hsts: Option<String>,

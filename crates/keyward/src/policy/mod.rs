@@ -152,6 +152,8 @@ pub(crate) fn route<'p>(routes: &'p [RouteRule], method: &str, path: &RulePath<'
 pub(crate) struct ResponseRules {
     pub(crate) body: BodyStyle,
     pub(crate) texts: Texts,
+    /// Of every 401, instead of the one that the sources suggest.
+    pub(crate) challenge: Option<http::HeaderValue>,
     pub(crate) request_id_header: HeaderName,
     /// On every answer.
     pub(crate) fixed_headers: Vec<(HeaderName, http::HeaderValue)>,

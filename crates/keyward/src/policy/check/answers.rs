@@ -84,6 +84,7 @@ impl Checker {
                 conflict: text(&written.conflict),
                 unavailable: text(&written.unavailable),
             },
+            challenge: written.challenge.as_deref().and_then(|written| self.challenge("response.challenge", written)),
             request_id_header,
             fixed_headers,
             draft_rate_limit: draft,

@@ -1,6 +1,7 @@
 //! From what was written to a policy that can be used: every fault at once, each with its field and its mend.
 
 mod answers;
+mod challenge;
 mod networks;
 mod routes;
 mod sources;

@@ -54,6 +54,8 @@ fn contradictions_are_refused() {
         "[limits]\nper_key = [\"1/hour\", \"2/60m\"]",
         "[response]\nhsts = \"\\u0007\"",
         "[response]\nrate_limit_headers = [\"new\"]",
+        "[response]\nchallenge = \"\"",
+        "[response]\nchallenge = 'Please send the API key'",
         "[websocket]\nclose_code = 1006",
         "[tickets]\nlifetime = \"301s\"",
         "[audit]\nmode = \"always\"",
