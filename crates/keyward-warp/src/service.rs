@@ -1,0 +1,66 @@
+//! The guard around warp's routes, as a `tower` service.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use keyward::Guard;
+use keyward_tower::GuardLayer;
+use tower_layer::Layer as _;
+use tower_service::Service;
+use warp::{Filter, Rejection, Reply};
+
+/// Routes behind a guard, for a server of your own: with TLS, or with other settings of hyper.
+///
+/// Insert a [`keyward::Peer`] into the extensions of every request, and serve connections with upgrades if there are WebSockets:
+///
+/// ```
+/// use hyper::{body::Incoming, service::service_fn};
+/// use hyper_util::{rt::{TokioExecutor, TokioIo}, server::conn::auto, service::TowerToHyperService};
+/// use keyward::{Guard, Peer};
+/// use tokio::net::TcpListener;
+/// use warp::Filter;
+///
+/// async fn serve(guard: Guard, listener: TcpListener) -> std::io::Result<()> {
+///     let routes = warp::path("reports").map(|| "reports");
+///     let service = TowerToHyperService::new(keyward_warp::service(guard, routes));
+///     loop {
+///         let (stream, peer) = listener.accept().await?;
+///         let service = service.clone();
+///         let service = service_fn(move |mut request: http::Request<Incoming>| {
+///             request.extensions_mut().insert(Peer(peer.ip()));
+///             hyper::service::Service::call(&service, request)
+///         });
+///         tokio::spawn(async move {
+///             auto::Builder::new(TokioExecutor::new()).serve_connection_with_upgrades(TokioIo::new(stream), service).await
+///         });
+///     }
+/// }
+/// ```
+///
+/// It needs no socket, either: tests can call it. Do not call it within a filter: warp's services do not nest.
+pub fn service<F, B>(
+    guard: Guard,
+    routes: F,
+) -> impl Service<
+    Request<B>,
+    Response = Response<impl http_body::Body<Data = Bytes, Error = warp::Error> + Send + Sync + 'static>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ Sync
++ 'static
+where
+    F: Filter + Send + Sync + 'static,
+    F::Extract: Reply,
+    F::Error: Into<Rejection>,
+    B: http_body::Body + Send + Sync + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    // Boxed, because only routes whose error is known to be a rejection can be recovered, and not all routes can reject.
+    let routes = routes.boxed().recover(crate::recover);
+    // Plain: beside a request, warp keeps no peer that others could name, and no copy of the URI.
+    let layer: GuardLayer = GuardLayer::new(guard);
+    layer.layer(warp::service(routes))
+}
