@@ -10,6 +10,7 @@ use keyward::{Answer, AnswerHeaders, Decision, Denial, Guard, Later};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::denials::Denials;
 use crate::service::enforce;
 use crate::{Body, Framework};
 
@@ -27,11 +28,19 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, Fut, B> {
-        Denied { denial: Option<Denial> },
+        Denied { denial: Option<Denial>, denials: Denials },
         Inner { #[pin] answer: Fut, headers: Option<AnswerHeaders> },
-        Recording { later: Later<Denial> },
-        Waiting { deciding: Deciding, waiting: Option<(Request<B>, S, Guard)> },
+        Recording { later: Later<Denial>, denials: Denials },
+        Waiting { deciding: Deciding, waiting: Option<Waiting<S, B>> },
     }
+}
+
+/// What goes on once it is decided.
+pub(crate) struct Waiting<S, B> {
+    pub(crate) request: Request<B>,
+    pub(crate) service: S,
+    pub(crate) guard: Guard,
+    pub(crate) denials: Denials,
 }
 
 impl<S: Service<Request<B>>, F, B> ResponseFuture<S, F, B> {
@@ -39,24 +48,24 @@ impl<S: Service<Request<B>>, F, B> ResponseFuture<S, F, B> {
         Self { state, framework: std::marker::PhantomData }
     }
 
-    pub(crate) fn denied(denial: Denial) -> Self {
-        Self::new(State::Denied { denial: Some(denial) })
+    pub(crate) fn denied(denial: Denial, denials: Denials) -> Self {
+        Self::new(State::Denied { denial: Some(denial), denials })
     }
 
     /// A denial whose event may still have to be recorded.
-    pub(crate) fn denied_soon(denial: Answer<Denial>) -> Self {
-        match denial {
-            Answer::Ready(denial) => Self::new(State::Denied { denial: denial.ok() }),
-            Answer::Pending(later) => Self::new(State::Recording { later }),
-        }
+    pub(crate) fn denied_soon(denial: Answer<Denial>, denials: Denials) -> Self {
+        Self::new(match denial {
+            Answer::Ready(denial) => State::Denied { denial: denial.ok(), denials },
+            Answer::Pending(later) => State::Recording { later, denials },
+        })
     }
 
     pub(crate) fn inner(answer: S::Future, headers: Option<AnswerHeaders>) -> Self {
         Self::new(State::Inner { answer, headers })
     }
 
-    pub(crate) fn waiting(deciding: Deciding, request: Request<B>, service: S, guard: Guard) -> Self {
-        Self::new(State::Waiting { deciding, waiting: Some((request, service, guard)) })
+    pub(crate) fn waiting(deciding: Deciding, waiting: Waiting<S, B>) -> Self {
+        Self::new(State::Waiting { deciding, waiting: Some(waiting) })
     }
 }
 
@@ -71,9 +80,9 @@ where
         let mut this = self.project();
         loop {
             match this.state.as_mut().project() {
-                StateProjection::Denied { denial } => {
+                StateProjection::Denied { denial, denials } => {
                     return match denial.take() {
-                        Some(denial) => Poll::Ready(Ok(denial.into_response().map(Body::denial))),
+                        Some(denial) => Poll::Ready(Ok(denials.answer(denial).map(Body::denial))),
                         // Polled after its end, which the contract of futures forbids: it never ends a second time.
                         None => Poll::Pending,
                     };
@@ -85,16 +94,16 @@ where
                     }
                     return Poll::Ready(Ok(answer.map(Body::inner)));
                 }
-                StateProjection::Recording { later } => {
-                    let denial = ready!(later.as_mut().poll(context)).ok();
-                    this.state.set(State::Denied { denial });
+                StateProjection::Recording { later, denials } => {
+                    let (denial, denials) = (ready!(later.as_mut().poll(context)).ok(), *denials);
+                    this.state.set(State::Denied { denial, denials });
                 }
                 StateProjection::Waiting { deciding, waiting } => {
                     let decision = ready!(deciding.as_mut().poll(context));
-                    let Some((request, mut service, guard)) = waiting.take() else { return Poll::Pending };
+                    let Some(Waiting { request, mut service, guard, denials }) = waiting.take() else { return Poll::Pending };
                     let next = match enforce::<B, F>(&guard, decision, request) {
                         Ok((request, pass)) => State::Inner { answer: service.call(request), headers: Some(pass.headers()) },
-                        Err(denial) => State::Denied { denial: Some(denial) },
+                        Err(denial) => State::Denied { denial: Some(denial), denials },
                     };
                     this.state.set(next);
                 }

@@ -30,6 +30,7 @@
 //! The client's address is read from the request's extensions: insert a [`keyward::Peer`] for every connection.
 
 mod body;
+mod denials;
 mod framework;
 mod future;
 mod service;
@@ -37,4 +38,4 @@ mod service;
 pub use body::Body;
 pub use framework::{Framework, Plain};
 pub use future::ResponseFuture;
-pub use service::{GuardLayer, GuardService, guard};
+pub use service::{GuardLayer, GuardService, grpc_guard, guard};

@@ -9,7 +9,8 @@ use keyward::{Decision, Denial, Guard, Head, Pass, Wanted};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::future::ResponseFuture;
+use crate::denials::Denials;
+use crate::future::{ResponseFuture, Waiting};
 use crate::{Body, Framework, Plain};
 
 /// Guards a service over plain `http` types.
@@ -17,17 +18,33 @@ pub fn guard(guard: Guard) -> GuardLayer {
     GuardLayer::new(guard)
 }
 
+/// Guards gRPC services: as [`guard`], with denials that gRPC clients understand. See [`GuardLayer::for_grpc`].
+pub fn grpc_guard(guard: Guard) -> GuardLayer {
+    GuardLayer::new(guard).for_grpc()
+}
+
 /// Wraps services in a [`GuardService`]. Put it outermost.
 #[derive(Debug, Clone)]
 pub struct GuardLayer<F = Plain> {
     guard: Guard,
+    denials: Denials,
     framework: PhantomData<F>,
 }
 
 impl<F: Framework> GuardLayer<F> {
     /// A layer for one framework.
     pub fn new(guard: Guard) -> Self {
-        Self { guard, framework: PhantomData }
+        Self { guard, denials: Denials::Http, framework: PhantomData }
+    }
+
+    /// Denies as gRPC does, by [`Denial::into_grpc_response`]: HTTP 200, no body, and the status in `grpc-status`.
+    ///
+    /// Only for layers around nothing but gRPC services: to any other client such a denial looks like a success without content.
+    /// It is the layer's, whatever a request's content type says, so that no client can ask for it elsewhere. A guard within
+    /// another has a layer, and so a form of denials, of its own.
+    #[must_use]
+    pub fn for_grpc(self) -> Self {
+        Self { denials: Denials::Grpc, ..self }
     }
 }
 
@@ -35,7 +52,7 @@ impl<S, F: Framework> Layer<S> for GuardLayer<F> {
     type Service = GuardService<S, F>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        GuardService { inner, guard: self.guard.clone(), framework: PhantomData }
+        GuardService { inner, guard: self.guard.clone(), denials: self.denials, framework: PhantomData }
     }
 }
 
@@ -44,6 +61,7 @@ impl<S, F: Framework> Layer<S> for GuardLayer<F> {
 pub struct GuardService<S, F = Plain> {
     inner: S,
     guard: Guard,
+    denials: Denials,
     framework: PhantomData<F>,
 }
 
@@ -67,20 +85,21 @@ where
             return match decided {
                 // The guard around this one dresses the answer.
                 Ok(()) => ResponseFuture::inner(self.inner.call(request), None),
-                Err(denial) => ResponseFuture::denied_soon(denial),
+                Err(denial) => ResponseFuture::denied_soon(denial, self.denials),
             };
         }
         match self.guard.try_decide(&lent) {
             Some(decision) => match enforce::<B, F>(&self.guard, decision, request) {
                 Ok((request, pass)) => ResponseFuture::inner(self.inner.call(request), Some(pass.headers())),
-                Err(denial) => ResponseFuture::denied(denial),
+                Err(denial) => ResponseFuture::denied(denial, self.denials),
             },
             None => {
                 let decision = Box::pin(self.guard.decide_owned(&lent));
                 // The service that was polled ready is the one to be called; its clone has to be polled anew.
                 let next = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, next);
-                ResponseFuture::waiting(decision, request, ready, self.guard.clone())
+                let (guard, denials) = (self.guard.clone(), self.denials);
+                ResponseFuture::waiting(decision, Waiting { request, service: ready, guard, denials })
             }
         }
     }
