@@ -67,7 +67,7 @@ pub fn request_id() -> impl Filter<Extract = (RequestId,), Error = Rejection> + 
 /// use keyward::{Guard, scopes};
 /// use warp::{Filter, Rejection, Reply};
 ///
-/// fn routes(guard: &Guard) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
+/// fn routes(guard: Guard) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
 ///     warp::path!("reports")
 ///         .and(warp::get())
 ///         .and(keyward_warp::allowed_by(guard.requiring(scopes!["reports:read"])))

@@ -1,0 +1,10 @@
+//! The guard around warp's real routes, over real sockets.
+
+mod answers;
+mod connections;
+mod hostile;
+mod rejections;
+mod support;
+mod targets;
+mod unguarded;
+mod websockets;
