@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
+use http::{HeaderValue, header};
 use keyward::{Guard, Pass, Requirement};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    demands::{demands_of_path, tells_headers},
+    demands::{demands_of_path, own_cache_control, tells_headers},
     model::{
         candidates::{holds_header_credential, holds_query_credential},
         policy::{ModelPolicy, Source},
@@ -23,7 +24,7 @@ pub struct Conformance {
     sources: Vec<Source>,
 }
 
-/// A request as a handler sees it, in types that every framework can make.
+/// A request as a handler sees it, in types that every framework can make. [`Seen::of`] takes it from types of `http`.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// The method.
@@ -34,6 +35,25 @@ pub struct Seen {
     pub query: Option<String>,
     /// The header lines.
     pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Seen {
+    /// What a handler sees in a request of `http`.
+    pub fn of<B>(request: &http::Request<B>) -> Seen {
+        Seen {
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().map(str::to_owned),
+            headers: request.headers().iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
+        }
+    }
+
+    /// The subprotocol that a WebSocket on `/ws/…` selects: the first that is offered.
+    pub fn subprotocol(&self) -> Option<String> {
+        let (_, offered) = self.headers.iter().find(|(name, _)| name == "sec-websocket-protocol")?;
+        let first = offered.split(|byte| *byte == b',').next()?;
+        Some(String::from_utf8_lossy(trim(first)).into_owned())
+    }
 }
 
 impl Conformance {
@@ -65,8 +85,22 @@ impl Conformance {
         Requirement::all_of(&demands.scopes).ok().map(|requirement| self.guard.requiring(requirement))
     }
 
-    /// What the handler answers to a request that was let through.
-    pub fn answer(&self, pass: &Pass, seen: Seen) -> Value {
+    /// What the handler answers to a request that was let through; nothing of it is added by a guard.
+    pub fn answer(&self, pass: &Pass, seen: Seen) -> http::Response<String> {
+        // Not every server takes the body of an answer to HEAD away.
+        let is_head = seen.method == "HEAD";
+        let own_cache_control = own_cache_control(&seen.path);
+        let text = self.told(pass, seen);
+        let mut answer = http::Response::new(if is_head { String::new() } else { text });
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(own) = own_cache_control {
+            answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(own));
+        }
+        answer
+    }
+
+    /// What the handler tells, as JSON: the body of its answer, and the first message of a WebSocket.
+    pub fn told(&self, pass: &Pass, seen: Seen) -> String {
         let target = Target { path: seen.path, query: seen.query };
         let request = ModelRequest {
             method: seen.method,
@@ -100,7 +134,7 @@ impl Conformance {
                 "x-api-key": elements(&request, "X-API-Key", None),
             });
         }
-        answer
+        answer.to_string()
     }
 }
 

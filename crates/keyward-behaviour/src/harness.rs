@@ -5,12 +5,25 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
-use crate::{adapters, conformance::Conformance};
+use keyward::Guard;
+
+use crate::conformance::Conformance;
 
 /// A framework that serves the conformance server's paths.
-pub trait Harness: Send + Sync {
+///
+/// What a framework can do is said in constants, so that no run decides by itself to leave something out.
+pub trait Harness: 'static {
     /// The name on the command line and in the suite's output.
-    fn name(&self) -> &'static str;
+    const NAME: &'static str;
+
+    /// Whether it speaks HTTP/2 with prior knowledge on the same port.
+    const HTTP2: bool = true;
+
+    /// Whether it opens WebSockets on `/ws/…`.
+    const WEBSOCKETS: bool = true;
+
+    /// Serves the routes of [`crate::targets`] with the framework's own router; `None` where there is none.
+    const ROUTER: Option<StartRouter> = None;
 
     /// Serves [`Conformance::answer`] on any path, behind [`Conformance::guard_for`] that path, and WebSockets on `/ws/…`
     /// that send the same as their first message and echo what follows.
@@ -19,12 +32,38 @@ pub trait Harness: Send + Sync {
     ///
     /// # Errors
     /// If the framework cannot use the listener.
-    fn start(&self, conformance: Conformance, listener: TcpListener) -> io::Result<Running>;
+    fn start(conformance: Conformance, listener: TcpListener) -> io::Result<Running>;
 }
 
-/// Every adapter that the suite knows.
-pub fn all() -> Vec<&'static dyn Harness> {
-    vec![&adapters::axum::AxumHarness, &adapters::hyper::HyperHarness]
+/// Starts a server whose routes are behind this guard.
+pub type StartRouter = fn(Guard, TcpListener) -> io::Result<Running>;
+
+/// A harness as a value, for lists of several.
+#[derive(Clone, Copy)]
+pub struct Adapter {
+    /// See [`Harness::NAME`].
+    pub name: &'static str,
+    /// See [`Harness::HTTP2`].
+    pub http2: bool,
+    /// See [`Harness::WEBSOCKETS`].
+    pub websockets: bool,
+    /// See [`Harness::ROUTER`].
+    pub router: Option<StartRouter>,
+    /// See [`Harness::start`].
+    pub start: fn(Conformance, TcpListener) -> io::Result<Running>,
+}
+
+impl Adapter {
+    /// The value of a harness.
+    pub const fn of<H: Harness>() -> Adapter {
+        Adapter { name: H::NAME, http2: H::HTTP2, websockets: H::WEBSOCKETS, router: H::ROUTER, start: H::start }
+    }
+}
+
+impl fmt::Debug for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 /// A server that runs until this is dropped.
@@ -37,6 +76,19 @@ impl Running {
     /// A server on an address, with what stops it.
     pub fn new(address: SocketAddr, stop: impl FnOnce() + Send + 'static) -> Running {
         Running { address, stop: Some(Box::new(stop)) }
+    }
+
+    /// A server that is a task of the Tokio runtime.
+    ///
+    /// # Errors
+    /// If the listener has no address.
+    pub fn task<Serving>(listener: TcpListener, serve: impl FnOnce(tokio::net::TcpListener) -> Serving) -> io::Result<Running>
+    where
+        Serving: Future<Output: Send> + Send + 'static,
+    {
+        let address = listener.local_addr()?;
+        let serving = tokio::spawn(serve(tokio::net::TcpListener::from_std(listener)?));
+        Ok(Running::new(address, move || serving.abort()))
     }
 
     /// Where it listens.

@@ -7,7 +7,6 @@ use keyward::{Decision, Peer};
 
 use crate::{
     conformance::{Conformance, Seen},
-    demands::own_cache_control,
     model::request::ModelRequest,
     wire::Received,
 };
@@ -24,25 +23,17 @@ pub async fn answer(conformance: &Conformance, request: &ModelRequest) -> Receiv
         }
         Decision::Allowed(pass) => pass,
     };
-    let (mut parts, ()) = asked.into_parts();
-    guard.strip().headers(&mut parts.headers);
-    let uri = guard.strip().uri(&parts.uri).unwrap_or(parts.uri);
-    let seen = Seen {
-        method: parts.method.to_string(),
-        path: uri.path().to_owned(),
-        query: uri.query().map(str::to_owned),
-        headers: parts.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
-    };
-    let mut headers = http::HeaderMap::new();
-    if let Some(own) = own_cache_control(&seen.path) {
-        headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static(own));
+    let mut asked = asked;
+    guard.strip().headers(asked.headers_mut());
+    if let Some(uri) = guard.strip().uri(asked.uri()) {
+        *asked.uri_mut() = uri;
     }
-    let body = conformance.answer(&pass, seen).to_string().into_bytes();
-    pass.headers().apply(&mut headers);
-    Received { status: 200, headers: lines(&headers), body }
+    let (mut parts, body) = conformance.answer(&pass, Seen::of(&asked)).into_parts();
+    pass.headers().apply(&mut parts.headers);
+    Received { status: 200, headers: lines(&parts.headers), body: body.into_bytes() }
 }
 
-fn in_http_types(request: &ModelRequest) -> Option<Request<()>> {
+pub(crate) fn in_http_types(request: &ModelRequest) -> Option<Request<()>> {
     let mut asked = Request::builder()
         .method(Method::from_bytes(request.method.as_bytes()).ok()?)
         .uri(request.target.as_slice())

@@ -8,22 +8,66 @@
 //!   which [`suite`] steps through the adapter and the model, and shrinks where they differ.
 //! - [`sockets`]: named cases of real WebSockets.
 //!
-//! The same runs over HTTP/1.1 and HTTP/2, over real sockets whose clients have different addresses, and once without any
-//! server, which is fast and can leave out the peer.
+//! - [`targets`]: spellings of request targets, through each framework's real router.
+//! - [`differential`]: the same bytes to several adapters, over connections that are kept, pipelined, and HTTP/2; and what each
+//!   framework's parser refuses by itself.
+//!
+//! The cases and the worlds run over HTTP/1.1 and HTTP/2, over real sockets whose clients have different addresses, and once
+//! without any server, which is fast and can leave out the peer.
 //!
 //! `cargo test -p keyward-behaviour` runs everything; `PROPTEST_CASES=10000` sets the number of worlds in each part. What
 //! a world has found is kept as a named case, where people can read it.
 //!
-//! # A new adapter
+//! # Your own adapter
 //!
-//! Implement [`harness::Harness`] in a file under `adapters`, and list it in [`harness::all`]. That is all: the suite and
-//! the `conformance-server` program find it there.
+//! Implement [`harness::Harness`] for it and let [`trials::main`] be the `main` of a test with `harness = false`:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! keyward-behaviour = { version = "0.1", default-features = false }
+//!
+//! [[test]]
+//! name = "behaviour"
+//! harness = false
+//! ```
+//!
+//! ```no_run
+//! use std::{io, net::TcpListener, process::ExitCode};
+//!
+//! use keyward_behaviour::{conformance::Conformance, harness::{Harness, Running}, trials};
+//!
+//! struct Mine;
+//!
+//! impl Harness for Mine {
+//!     const NAME: &'static str = "mine";
+//!     const HTTP2: bool = false;
+//!     const WEBSOCKETS: bool = false;
+//!
+//!     fn start(conformance: Conformance, listener: TcpListener) -> io::Result<Running> {
+//!         Running::task(listener, async move |listener| {
+//!             while let Ok((stream, peer)) = listener.accept().await {
+//!                 // Read a request. `conformance.guard_for(path)` is the guard to ask about it; what that lets through
+//!                 // is answered with `conformance.answer(&pass, seen)`.
+//!                 # let _ = (stream, peer, &conformance);
+//!             }
+//!         })
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     trials::main::<Mine>()
+//! }
+//! ```
 
+#[cfg(feature = "adapters")]
 pub mod adapters;
 pub mod cases;
 pub mod compare;
 pub mod conformance;
 pub mod demands;
+pub mod differential;
+#[cfg(feature = "adapters")]
+pub mod fuzz;
 pub mod generate;
 pub mod harness;
 pub mod in_process;
@@ -31,4 +75,6 @@ pub mod model;
 pub mod service;
 pub mod sockets;
 pub mod suite;
+pub mod targets;
+pub mod trials;
 pub mod wire;

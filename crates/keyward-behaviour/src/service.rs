@@ -18,9 +18,9 @@ use keyward::{
 use serde_json::Value;
 
 use crate::{
-    cases::START,
+    cases::{Case, START},
     conformance::Conformance,
-    harness::{Harness, Running},
+    harness::{Adapter, Running},
     in_process,
     model::{request::ModelRequest, time::Moment},
     wire::{self, Protocol, Received},
@@ -44,19 +44,19 @@ enum Reached {
 
 /// Where a service runs.
 #[derive(Clone, Copy)]
-pub enum Place<'h> {
+pub enum Place {
     /// In an adapter's server, asked over this protocol.
-    Adapter(&'h dyn Harness, Protocol),
+    Adapter(Adapter, Protocol),
     /// In this process, without a server.
     InProcess,
 }
 
-impl Place<'_> {
+impl Place {
     /// What the suite's output calls it.
     pub fn name(&self) -> String {
         match self {
-            Place::Adapter(harness, Protocol::Http1) => harness.name().to_owned(),
-            Place::Adapter(harness, Protocol::Http2) => format!("{} over HTTP/2", harness.name()),
+            Place::Adapter(adapter, Protocol::Http1) => adapter.name.to_owned(),
+            Place::Adapter(adapter, Protocol::Http2) => format!("{} over HTTP/2", adapter.name),
             Place::InProcess => "core".to_owned(),
         }
     }
@@ -65,9 +65,14 @@ impl Place<'_> {
     pub fn can_be_asked(&self, request: &ModelRequest) -> bool {
         !matches!(self, Place::Adapter(_, Protocol::Http2)) || wire::can_be_said_in_http2(request)
     }
+
+    /// Whether every request of a case can.
+    pub fn can_be_asked_all(&self, case: &Case) -> bool {
+        case.steps.iter().all(|step| self.can_be_asked(&step.request))
+    }
 }
 
-impl std::fmt::Debug for Place<'_> {
+impl std::fmt::Debug for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.name())
     }
@@ -79,7 +84,7 @@ impl Service {
     /// # Errors
     /// What the policy, the keys or the adapter complain about.
     pub async fn start(
-        place: Place<'_>,
+        place: Place,
         policy: &str,
         keys: &str,
         environment: &BTreeMap<String, String>,
@@ -97,10 +102,8 @@ impl Service {
         let conformance = Conformance::new(guard, policy).map_err(told)?;
         let reached = match place {
             Place::InProcess => Reached::InProcess(Box::new(conformance)),
-            Place::Adapter(harness, protocol) => {
-                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(told)?;
-                listener.set_nonblocking(true).map_err(told)?;
-                Reached::Socket(harness.start(conformance, listener).map_err(told)?, protocol)
+            Place::Adapter(adapter, protocol) => {
+                Reached::Socket((adapter.start)(conformance, listener()?).map_err(told)?, protocol)
             }
         };
         Ok(Service { reached, clock, now: START, events })
@@ -114,20 +117,40 @@ impl Service {
         }
     }
 
+    /// Sets the clock, which never goes back.
+    pub(crate) fn wait_until(&mut self, now: Moment) {
+        let wait = u64::try_from(now - self.now).expect("the suite's clock goes forward");
+        self.clock.advance(std::time::Duration::from_nanos(wait));
+        self.now = now;
+    }
+
+    /// The events since the last time.
+    ///
+    /// # Errors
+    /// If one of them is no JSON.
+    pub(crate) fn events(&self) -> Result<Vec<Value>, String> {
+        self.events.take()
+    }
+
     /// Sends a request at a moment, which is not before the last one; gives the answer and the events that it left.
     ///
     /// # Errors
     /// If there is no answer.
     pub async fn ask(&mut self, request: &ModelRequest, now: Moment) -> Result<(Received, Vec<Value>), String> {
-        let wait = u64::try_from(now - self.now).expect("the suite's clock goes forward");
-        self.clock.advance(std::time::Duration::from_nanos(wait));
-        self.now = now;
+        self.wait_until(now);
         let received = match &self.reached {
             Reached::Socket(running, protocol) => wire::send(running.address(), request, *protocol).await.map_err(told)?,
             Reached::InProcess(conformance) => in_process::answer(conformance, request).await,
         };
         Ok((received, self.events.take()?))
     }
+}
+
+/// A listener on a port that the system picks, as a [`Harness`](crate::harness::Harness) takes it.
+pub(crate) fn listener() -> Result<TcpListener, String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(told)?;
+    listener.set_nonblocking(true).map_err(told)?;
+    Ok(listener)
 }
 
 /// Reads keys, one JSON object a line, into a store.

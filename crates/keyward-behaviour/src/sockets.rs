@@ -12,7 +12,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    harness::Harness,
+    harness::Adapter,
     service::{Place, Service},
     wire::Protocol,
 };
@@ -114,9 +114,9 @@ pub fn all() -> Vec<SocketCase> {
 ///
 /// # Errors
 /// What came instead.
-pub async fn run(harness: &dyn Harness, case: &SocketCase) -> Result<(), String> {
+pub async fn run(adapter: Adapter, case: &SocketCase) -> Result<(), String> {
     let keys = json!({ "key": "alpha", "name": "alpha" }).to_string();
-    let place = Place::Adapter(harness, Protocol::Http1);
+    let place = Place::Adapter(adapter, Protocol::Http1);
     let service = Service::start(place, case.policy, &keys, &BTreeMap::new()).await?;
     let address = service.address().ok_or("a socket needs a server")?;
     let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;

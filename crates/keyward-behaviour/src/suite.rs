@@ -19,7 +19,7 @@ use crate::{
 ///
 /// # Errors
 /// Every difference of the first step that has one.
-pub async fn run_case(place: Place<'_>, case: &Case) -> Result<(), String> {
+pub async fn run_case(place: Place, case: &Case) -> Result<(), String> {
     let environment: BTreeMap<String, String> =
         case.environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let policy = ModelPolicy::from_toml(case.policy).map_err(|error| error.to_string())?;
@@ -46,7 +46,7 @@ pub async fn run_case(place: Place<'_>, case: &Case) -> Result<(), String> {
 ///
 /// # Errors
 /// The smallest world found in which they differ, with every difference.
-pub fn run_worlds(place: Place<'_>, cases: u32, runtime: &tokio::runtime::Runtime) -> Result<(), String> {
+pub fn run_worlds(place: Place, cases: u32, runtime: &tokio::runtime::Runtime) -> Result<(), String> {
     // What was found once is kept in the repository as a named case, where people can read it.
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
     let step = |world: World| runtime.block_on(run_world(place, &world)).map_err(TestCaseError::fail);
@@ -61,7 +61,7 @@ pub fn run_worlds(place: Place<'_>, cases: u32, runtime: &tokio::runtime::Runtim
 ///
 /// # Errors
 /// Every difference of the first step that has one.
-pub async fn run_world(place: Place<'_>, world: &World) -> Result<(), String> {
+pub async fn run_world(place: Place, world: &World) -> Result<(), String> {
     let keys: Vec<String> = world.keys.iter().map(ModelKey::to_json_line).collect();
     let mut service = Service::start(place, &world.policy.to_toml(), &keys.join("\n"), &world.environment).await?;
     let secrets = world.secrets();

@@ -46,14 +46,16 @@ pub enum Protocol {
 /// # Errors
 /// If the connection fails, or what comes back is no answer.
 pub async fn send(server: SocketAddr, request: &ModelRequest, protocol: Protocol) -> io::Result<Received> {
-    let exchange = async {
-        let stream = connect(server, request.peer).await?;
-        match protocol {
-            Protocol::Http1 => exchange(stream, request).await,
-            Protocol::Http2 => exchange_http2(stream, request).await,
+    match protocol {
+        Protocol::Http1 => {
+            let mut connection = Connection::open(server, request.peer).await?;
+            connection.send(&request.to_bytes()).await?;
+            connection.receive(&request.method).await
         }
-    };
-    timeout(PATIENCE, exchange).await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer"))?
+        Protocol::Http2 => {
+            timeout(PATIENCE, exchange_http2(connect(server, request.peer).await?, request)).await.map_err(|_| silence())?
+        }
+    }
 }
 
 /// Whether HTTP/2 has words for a request: it knows no upgrade, no transfer coding, no `*` and no target beyond what
@@ -82,42 +84,80 @@ impl Received {
     }
 }
 
-async fn exchange(mut stream: TcpStream, request: &ModelRequest) -> io::Result<Received> {
-    stream.write_all(&request.to_bytes()).await?;
-    let mut bytes = Vec::new();
-    let mut received = loop {
-        match head(&bytes)? {
-            Some((received, length)) => {
-                bytes.drain(..length);
+/// A connection that stays open from one HTTP/1.1 request to the next.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    /// What has come and belongs to the answers after the last one.
+    unread: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects from an address.
+    ///
+    /// # Errors
+    /// If there is nobody to connect to.
+    pub async fn open(server: SocketAddr, from: Option<IpAddr>) -> io::Result<Connection> {
+        Ok(Connection { stream: connect(server, from).await?, unread: Vec::new() })
+    }
+
+    /// Sends bytes as they are: a request, a part of one, or several.
+    ///
+    /// # Errors
+    /// If the connection has ended.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        timeout(PATIENCE, self.stream.write_all(bytes)).await.map_err(|_| silence())?
+    }
+
+    /// The next answer, to a request of this method: an answer to HEAD has a length and no body.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] if the connection ends before it is whole; what is wrong with it, if it is no answer.
+    pub async fn receive(&mut self, method: &str) -> io::Result<Received> {
+        timeout(PATIENCE, self.next(method)).await.map_err(|_| silence())?
+    }
+
+    async fn next(&mut self, method: &str) -> io::Result<Received> {
+        let mut received = loop {
+            if let Some((received, length)) = head(&self.unread)? {
+                self.unread.drain(..length);
                 break received;
             }
-            None if stream.read_buf(&mut bytes).await? == 0 => {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended before an answer"));
-            }
-            None => {}
-        }
-    };
-    if request.method == "HEAD" || received.status < 200 || matches!(received.status, 204 | 304) {
-        return Ok(received);
-    }
-    let length = received.values("content-length").first().and_then(|length| length.parse::<usize>().ok());
-    let chunked = received.values("transfer-encoding").contains(&"chunked");
-    loop {
-        let whole = match length {
-            _ if chunked => unchunk(&bytes)?,
-            Some(length) => bytes.get(..length).map(<[u8]>::to_vec),
-            None => None,
+            self.read("before an answer").await?;
         };
-        if let Some(body) = whole {
-            received.body = body;
+        if method == "HEAD" || received.status < 200 || matches!(received.status, 204 | 304) {
             return Ok(received);
         }
-        if stream.read_buf(&mut bytes).await? == 0 {
-            if length.is_none() && !chunked {
-                received.body = bytes;
-                return Ok(received);
+        if received.values("transfer-encoding").contains(&"chunked") {
+            loop {
+                if let Some((body, length)) = unchunk(&self.unread)? {
+                    self.unread.drain(..length);
+                    received.body = body;
+                    return Ok(received);
+                }
+                self.read("within a body").await?;
             }
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended within a body"));
+        }
+        match received.values("content-length").first().and_then(|length| length.parse::<usize>().ok()) {
+            Some(length) => {
+                while self.unread.len() < length {
+                    self.read("within a body").await?;
+                }
+                received.body = self.unread.drain(..length).collect();
+            }
+            // Until the end of the connection, then.
+            None => {
+                while self.stream.read_buf(&mut self.unread).await? > 0 {}
+                received.body = std::mem::take(&mut self.unread);
+            }
+        }
+        Ok(received)
+    }
+
+    async fn read(&mut self, when: &str) -> io::Result<()> {
+        match self.stream.read_buf(&mut self.unread).await? {
+            0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("the connection ended {when}"))),
+            _ => Ok(()),
         }
     }
 }
@@ -177,23 +217,28 @@ fn head(bytes: &[u8]) -> io::Result<Option<(Received, usize)>> {
     Ok(Some((Received { status: response.code.unwrap_or_default(), headers, body: Vec::new() }, length)))
 }
 
-/// The body of a chunked answer, once it is whole.
-fn unchunk(mut bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    let mut body = Vec::new();
+/// The body of a chunked answer and its length on the wire, once it is whole.
+fn unchunk(bytes: &[u8]) -> io::Result<Option<(Vec<u8>, usize)>> {
+    let (mut body, mut at) = (Vec::new(), 0);
     loop {
-        let httparse::Status::Complete((start, size)) = httparse::parse_chunk_size(bytes).map_err(|_| invalid("chunk size"))?
+        let httparse::Status::Complete((head, size)) =
+            httparse::parse_chunk_size(&bytes[at..]).map_err(|_| invalid("chunk size"))?
         else {
             return Ok(None);
         };
         let size = usize::try_from(size).map_err(invalid)?;
-        let Some(chunk) = bytes.get(start..start + size) else { return Ok(None) };
+        // Each chunk is followed by a line's end, the last one too, since no server here sends trailers.
+        let Some(chunk) = bytes.get(at + head..at + head + size + 2) else { return Ok(None) };
+        at += head + size + 2;
         if size == 0 {
-            return Ok(Some(body));
+            return Ok(Some((body, at)));
         }
-        body.extend_from_slice(chunk);
-        let Some(rest) = bytes.get(start + size + 2..) else { return Ok(None) };
-        bytes = rest;
+        body.extend_from_slice(&chunk[..size]);
     }
+}
+
+fn silence() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer")
 }
 
 fn invalid(error: impl ToString) -> io::Error {
@@ -227,7 +272,10 @@ mod tests {
     #[test]
     fn chunks_are_put_together() {
         let whole = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
-        assert_eq!(unchunk(whole).unwrap(), Some(b"abcde".to_vec()));
-        assert_eq!(unchunk(&whole[..12]).unwrap(), None);
+        let more = [&whole[..], b"HTTP/1.1 200"].concat();
+        assert_eq!(unchunk(&more).unwrap(), Some((b"abcde".to_vec(), whole.len())));
+        for short in 0..whole.len() {
+            assert_eq!(unchunk(&whole[..short]).unwrap(), None, "{short}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use keyward_behaviour::{
-    harness,
+    adapters,
     model::request::ModelRequest,
     wire::{self, Protocol},
 };
@@ -86,7 +86,7 @@ impl Drop for Server {
 
 #[tokio::test]
 async fn every_adapter_serves_and_appends_its_audit() {
-    for adapter in harness::all().iter().map(|harness| harness.name()) {
+    for adapter in adapters::all().iter().map(|adapter| adapter.name) {
         let files = Files::new(&format!("serve-{adapter}"), "", "{\"key\":\"alpha\",\"name\":\"first\"}\n");
         let mut server = Server(files.command(adapter).stdout(Stdio::piped()).spawn().unwrap());
         let mut line = String::new();

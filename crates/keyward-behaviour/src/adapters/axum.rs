@@ -13,31 +13,26 @@ use axum::{
         Request, State,
         ws::{Message, WebSocket, WebSocketUpgrade},
     },
-    response::{IntoResponse as _, Json, Response},
-    routing::any,
+    response::{IntoResponse as _, Response},
+    routing::{any, get},
 };
 use http::StatusCode;
-use keyward::Pass;
+use keyward::{Guard, Pass};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use crate::{
     conformance::{Conformance, Seen},
-    demands::own_cache_control,
-    harness::{Harness, Running},
+    harness::{Harness, Running, StartRouter},
 };
 
 /// Serves with axum and `keyward-axum`.
-#[derive(Clone, Copy, Debug)]
-pub struct AxumHarness;
+pub(super) struct AxumHarness;
 
 impl Harness for AxumHarness {
-    fn name(&self) -> &'static str {
-        "axum"
-    }
+    const NAME: &'static str = "axum";
+    const ROUTER: Option<StartRouter> = Some(route);
 
-    fn start(&self, conformance: Conformance, listener: TcpListener) -> io::Result<Running> {
-        let address = listener.local_addr()?;
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+    fn start(conformance: Conformance, listener: TcpListener) -> io::Result<Running> {
         let routes = Router::new().route("/ws/{*rest}", any(socket)).fallback(answer).with_state(conformance.clone());
         let guarded = service_fn(move |request: Request| {
             let guard = conformance.guard_for(request.uri().path());
@@ -49,15 +44,13 @@ impl Harness for AxumHarness {
                 })
             }
         });
-        let serving =
-            tokio::spawn(async move { axum::serve(listener, guarded.into_make_service_with_connect_info::<SocketAddr>()).await });
-        Ok(Running::new(address, move || serving.abort()))
+        let guarded = guarded.into_make_service_with_connect_info::<SocketAddr>();
+        Running::task(listener, async move |listener| axum::serve(listener, guarded).await)
     }
 }
 
 async fn answer(State(conformance): State<Conformance>, Extension(pass): Extension<Pass>, request: Request) -> Response {
-    let own = own_cache_control(request.uri().path()).map(|own| [(http::header::CACHE_CONTROL, own)]);
-    (own, Json(conformance.answer(&pass, seen(&request)))).into_response()
+    conformance.answer(&pass, Seen::of(&request)).map(Body::from)
 }
 
 async fn socket(
@@ -66,28 +59,28 @@ async fn socket(
     upgrade: WebSocketUpgrade,
     request: Request,
 ) -> Response {
-    let first = conformance.answer(&pass, seen(&request)).to_string();
-    let offered = request.headers().get(http::header::SEC_WEBSOCKET_PROTOCOL).and_then(|offered| offered.to_str().ok());
-    let chosen = offered.and_then(|offered| offered.split(',').next()).map(|first| first.trim().to_owned());
+    let seen = Seen::of(&request);
+    let chosen = seen.subprotocol();
+    let first = conformance.told(&pass, seen);
     upgrade.protocols(chosen).on_upgrade(move |socket| echo(socket, first))
 }
 
 async fn echo(mut socket: WebSocket, first: String) {
-    if socket.send(Message::text(first)).await.is_err() {
-        return;
-    }
-    while let Some(Ok(message)) = socket.recv().await {
-        if matches!(message, Message::Text(_) | Message::Binary(_)) && socket.send(message).await.is_err() {
-            return;
-        }
+    let mut next = Message::text(first);
+    while socket.send(next).await.is_ok() {
+        next = match socket.recv().await {
+            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => message,
+            _ => return,
+        };
     }
 }
 
-fn seen(request: &Request) -> Seen {
-    Seen {
-        method: request.method().to_string(),
-        path: request.uri().path().to_owned(),
-        query: request.uri().query().map(str::to_owned),
-        headers: request.headers().iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
-    }
+fn route(guard: Guard, listener: TcpListener) -> io::Result<Running> {
+    let api = Router::new().route("/reports", any(|| async { "reports" })).route("/reports/{id}", any(|| async { "report" }));
+    let routes = Router::new()
+        .nest("/api", api)
+        .route("/healthz", get(|| async { "healthz" }))
+        .route("/docs/{*rest}", any(|| async { "docs" }));
+    let guarded = keyward_axum::guarded(routes, guard).into_make_service_with_connect_info::<SocketAddr>();
+    Running::task(listener, async move |listener| axum::serve(listener, guarded).await)
 }

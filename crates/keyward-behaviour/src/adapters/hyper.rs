@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -24,23 +24,17 @@ use tower::{Layer as _, ServiceExt as _};
 
 use crate::{
     conformance::{Conformance, Seen},
-    demands::own_cache_control,
     harness::{Harness, Running},
 };
 
 /// Serves with hyper and `keyward-tower`.
-#[derive(Clone, Copy, Debug)]
-pub struct HyperHarness;
+pub(super) struct HyperHarness;
 
 impl Harness for HyperHarness {
-    fn name(&self) -> &'static str {
-        "hyper"
-    }
+    const NAME: &'static str = "hyper";
 
-    fn start(&self, conformance: Conformance, listener: TcpListener) -> io::Result<Running> {
-        let address = listener.local_addr()?;
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        let serving = tokio::spawn(async move {
+    fn start(conformance: Conformance, listener: TcpListener) -> io::Result<Running> {
+        Running::task(listener, async move |listener| {
             while let Ok((stream, peer)) = listener.accept().await {
                 let conformance = conformance.clone();
                 let service = service_fn(move |request| guarded(conformance.clone(), peer, request));
@@ -51,8 +45,7 @@ impl Harness for HyperHarness {
                         .await;
                 });
             }
-        });
-        Ok(Running::new(address, move || serving.abort()))
+        })
     }
 }
 
@@ -74,29 +67,14 @@ async fn guarded(
 
 async fn answer(conformance: Conformance, mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let pass = request.extensions().get::<Pass>().expect("the layer lets nothing through without a pass").clone();
-    let seen = Seen {
-        method: request.method().to_string(),
-        path: request.uri().path().to_owned(),
-        query: request.uri().query().map(str::to_owned),
-        headers: request.headers().iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
-    };
-    // hyper takes the body of an answer to HEAD away in HTTP/1 only.
-    let is_head = request.method() == Method::HEAD;
-    let is_socket = seen.path.starts_with("/ws/");
-    let own_cache_control = own_cache_control(&seen.path);
-    let text = conformance.answer(&pass, seen).to_string();
-    if is_socket {
-        return Ok(upgrade(&mut request, text));
+    let seen = Seen::of(&request);
+    if seen.path.starts_with("/ws/") {
+        return Ok(upgrade(&mut request, &conformance, &pass, seen));
     }
-    let mut response = Response::new(if is_head { Full::default() } else { Full::from(text) });
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-    if let Some(own) = own_cache_control {
-        response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static(own));
-    }
-    Ok(response)
+    Ok(conformance.answer(&pass, seen).map(Full::from))
 }
 
-fn upgrade(request: &mut Request<Incoming>, first: String) -> Response<Full<Bytes>> {
+fn upgrade(request: &mut Request<Incoming>, conformance: &Conformance, pass: &Pass, seen: Seen) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     let Some(key) = request.headers().get(header::SEC_WEBSOCKET_KEY) else {
         *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
@@ -104,8 +82,8 @@ fn upgrade(request: &mut Request<Incoming>, first: String) -> Response<Full<Byte
     };
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let accept = derive_accept_key(key.as_bytes()).parse().expect("an accept key is base64");
-    let offered = request.headers().get(header::SEC_WEBSOCKET_PROTOCOL).and_then(|offered| offered.to_str().ok());
-    let chosen = offered.and_then(|offered| offered.split(',').next()).and_then(|first| first.trim().parse().ok());
+    let chosen = seen.subprotocol().and_then(|chosen| chosen.parse().ok());
+    let first = conformance.told(pass, seen);
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, header::HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, header::HeaderValue::from_static("websocket"));
@@ -117,13 +95,12 @@ fn upgrade(request: &mut Request<Incoming>, first: String) -> Response<Full<Byte
     tokio::spawn(async move {
         let Ok(upgraded) = upgraded.await else { return };
         let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
-        if socket.send(Message::text(first)).await.is_err() {
-            return;
-        }
-        while let Some(Ok(message)) = socket.next().await {
-            if (message.is_text() || message.is_binary()) && socket.send(message).await.is_err() {
-                return;
-            }
+        let mut next = Message::text(first);
+        while socket.send(next).await.is_ok() {
+            next = match socket.next().await {
+                Some(Ok(message)) if message.is_text() || message.is_binary() => message,
+                _ => return,
+            };
         }
     });
     response

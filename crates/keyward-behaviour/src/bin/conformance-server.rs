@@ -13,11 +13,7 @@ use keyward::{
     Guard, Policy,
     audit::{LineFormat, Lines},
 };
-use keyward_behaviour::{
-    conformance::Conformance,
-    harness::{self, Harness},
-    service,
-};
+use keyward_behaviour::{adapters, conformance::Conformance, harness::Adapter, service};
 
 /// Serves the conformance paths with one adapter.
 #[derive(Debug, Parser)]
@@ -51,7 +47,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), String> {
-    let harness = adapter(&arguments.adapter)?;
+    let adapter = adapter(&arguments.adapter)?;
     let policy = read(&arguments.policy)?;
     let policy_name = arguments.policy.display().to_string();
     let parsed = Policy::from_toml(&policy_name, &policy).map_err(|error| error.to_string())?;
@@ -65,17 +61,16 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     let conformance = Conformance::new(guard, &policy).map_err(|error| format!("{policy_name}: {error}"))?;
     let listener = TcpListener::bind(arguments.listen).map_err(|error| format!("{}: {error}", arguments.listen))?;
     listener.set_nonblocking(true).map_err(|error| error.to_string())?;
-    let running = harness.start(conformance, listener).map_err(|error| error.to_string())?;
+    let running = (adapter.start)(conformance, listener).map_err(|error| error.to_string())?;
     writeln!(io::stdout(), "listening on {}", running.address()).map_err(|error| error.to_string())?;
     tokio::signal::ctrl_c().await.map_err(|error| error.to_string())
 }
 
-fn adapter(name: &str) -> Result<&'static dyn Harness, String> {
-    let all = harness::all();
-    let known: Vec<&str> = all.iter().map(|harness| harness.name()).collect();
-    all.into_iter()
-        .find(|harness| harness.name() == name)
-        .ok_or_else(|| format!("there is no adapter {name}; there are {}", known.join(", ")))
+fn adapter(name: &str) -> Result<Adapter, String> {
+    let all = adapters::all();
+    let known: Vec<&str> = all.iter().map(|adapter| adapter.name).collect();
+    let found = all.iter().find(|adapter| adapter.name == name).copied();
+    found.ok_or_else(|| format!("there is no adapter {name}; there are {}", known.join(", ")))
 }
 
 fn read(path: &Path) -> Result<String, String> {

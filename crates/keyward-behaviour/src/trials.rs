@@ -1,0 +1,147 @@
+//! The suite as named trials, in the form of `cargo test`'s own output.
+
+use std::{process::ExitCode, sync::LazyLock};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::Runtime;
+
+use crate::{
+    cases::{self, Case},
+    differential,
+    harness::{Adapter, Harness},
+    service::Place,
+    sockets, suite, targets,
+    wire::Protocol,
+};
+
+/// Worlds are generated in parts, so that they run beside each other.
+const PARTS: u32 = 4;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime starts"));
+
+/// The whole suite for one adapter: what `main` of its `tests/behaviour.rs` returns (with `harness = false` in its manifest).
+pub fn main<H: Harness>() -> ExitCode {
+    let own = Adapter::of::<H>();
+    run(&[adapter(own), together(&[own])])
+}
+
+/// Runs trials as the command line says (`cargo test -- --help`), after a line for each group with what is counted in it.
+pub fn run(groups: &[Vec<Group>]) -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for group in groups.iter().flatten() {
+        if !arguments.list {
+            eprintln!("{}", group.told);
+        }
+        trials.extend((group.trials)());
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Trials that belong together, and what to say about them.
+pub struct Group {
+    told: String,
+    trials: Box<dyn Fn() -> Vec<Trial>>,
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.told)
+    }
+}
+
+impl Group {
+    fn new(told: String, trials: impl Fn() -> Vec<Trial> + 'static) -> Group {
+        Group { told, trials: Box::new(trials) }
+    }
+}
+
+/// The core by itself, without a server.
+pub fn core() -> Vec<Group> {
+    vec![cases_and_worlds(Place::InProcess)]
+}
+
+/// Everything that is asked of one adapter.
+pub fn adapter(adapter: Adapter) -> Vec<Group> {
+    let mut groups = vec![cases_and_worlds(Place::Adapter(adapter, Protocol::Http1))];
+    if adapter.http2 {
+        groups.push(cases_and_worlds(Place::Adapter(adapter, Protocol::Http2)));
+    }
+    if adapter.websockets {
+        let count = sockets::all().len();
+        groups.push(Group::new(format!("{}: {count} named cases of sockets", adapter.name), move || {
+            let trial = |case: sockets::SocketCase| {
+                trial(format!("{} {}", adapter.name, case.name), async move || sockets::run(adapter, &case).await)
+            };
+            sockets::all().into_iter().map(trial).collect()
+        }));
+    }
+    if let Some(router) = adapter.router {
+        let told = format!("{}: {} targets through its own router", adapter.name, targets::count());
+        groups.push(Group::new(told, move || {
+            let name = format!("{} R1.2 no spelling of a target reaches a handler past its rule", adapter.name);
+            vec![trial(name, async move || targets::run(router, adapter.http2).await)]
+        }));
+    }
+    groups
+}
+
+/// What is asked of several adapters at once: the same bytes get the same answers.
+pub fn together(adapters: &[Adapter]) -> Vec<Group> {
+    let adapters = adapters.to_vec();
+    let names: Vec<&str> = adapters.iter().map(|adapter| adapter.name).collect();
+    let (cases, malformed) = (cases::all().len(), differential::malformed().len());
+    let worlds = worlds_in_part(100);
+    let told =
+        format!("{} together: {cases} named cases, {worlds} property cases, {malformed} malformed requests", names.join(", "));
+    vec![Group::new(told, move || {
+        let mut trials = Vec::new();
+        for case in cases::all() {
+            let adapters = adapters.clone();
+            let name = format!("together {}", case.name);
+            trials.push(trial(name, async move || differential::run_case(&adapters, &case).await));
+        }
+        for case in differential::malformed() {
+            let adapters = adapters.clone();
+            let name = format!("together malformed: {}", case.name);
+            trials.push(trial(name, async move || differential::run_malformed(&adapters, &case).await));
+        }
+        let adapters = adapters.clone();
+        trials.push(Trial::test("together one connection, one answer after the other", move || {
+            differential::run_worlds(&adapters, worlds, &RUNTIME).map_err(Failed::from)
+        }));
+        trials
+    })]
+}
+
+fn cases_and_worlds(place: Place) -> Group {
+    let usual = match place {
+        Place::InProcess => 2_500,
+        Place::Adapter(_, Protocol::Http1) => 200,
+        Place::Adapter(_, Protocol::Http2) => 100,
+    };
+    let worlds = worlds_in_part(usual);
+    let cases: Vec<Case> = cases::all().into_iter().filter(|case| place.can_be_asked_all(case)).collect();
+    let told = format!("{}: {} named cases, {} property cases", place.name(), cases.len(), PARTS * worlds);
+    Group::new(told, move || {
+        let mut trials = Vec::new();
+        for case in cases.clone() {
+            let name = format!("{} {}", place.name(), case.name);
+            trials.push(trial(name, async move || suite::run_case(place, &case).await));
+        }
+        for part in 1..=PARTS {
+            let name = format!("{} agrees with the model, part {part}", place.name());
+            trials.push(Trial::test(name, move || suite::run_worlds(place, worlds, &RUNTIME).map_err(Failed::from)));
+        }
+        trials
+    })
+}
+
+fn trial(name: String, run: impl AsyncFnOnce() -> Result<(), String> + Send + 'static) -> Trial {
+    Trial::test(name, move || RUNTIME.block_on(run()).map_err(Failed::from))
+}
+
+/// Worlds in each part, unless `PROPTEST_CASES` says otherwise: fewer where a world costs more.
+fn worlds_in_part(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
+}
