@@ -20,7 +20,12 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a program with these variables and no others, on a free port, and waits until it says where it listens.
     pub(crate) fn start(program: &str, variables: &[(&str, &str)]) -> Self {
-        let mut child = command(program, variables).spawn().unwrap();
+        Self::run(command(program, variables))
+    }
+
+    /// As [`Server::start`], for a program with arguments.
+    pub(crate) fn run(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let output = Arc::new(Mutex::new(String::new()));
         let readers =
             vec![collect(child.stdout.take().unwrap(), output.clone()), collect(child.stderr.take().unwrap(), output.clone())];
