@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    error::Error,
     io,
     net::{SocketAddr, TcpListener},
 };
@@ -64,7 +65,7 @@ async fn guarded(
     routes: BoxedFilter<(impl Reply + 'static,)>,
     peer: SocketAddr,
     mut request: Request<Incoming>,
-) -> Result<Response<BoxBody<Bytes, warp::Error>>, Infallible> {
+) -> Result<Response<BoxBody<Bytes, Box<dyn Error + Send + Sync>>>, Infallible> {
     request.extensions_mut().insert(Peer(peer.ip()));
     let Some(guard) = guard else {
         let mut answer = Response::new(Empty::new().map_err(|never| match never {}).boxed());
