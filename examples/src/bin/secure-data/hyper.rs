@@ -3,12 +3,13 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use keyward::{Guard, Peer};
@@ -19,7 +20,15 @@ use crate::answers::{ALLOWED, BY_COOKIE, BY_HEADER, BY_QUERY, DATA, JSON, METHOD
 pub(crate) async fn serve(guard: Guard, listener: TcpListener) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
-        let (stream, peer) = listener.accept().await?;
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Clients that are gone already, or no file descriptor left: others come.
+                tracing::warn!(%error, "no connection can be taken");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
         let service = ServiceBuilder::new()
             .map_request(move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(Peer(peer.ip()));
@@ -28,8 +37,11 @@ pub(crate) async fn serve(guard: Guard, listener: TcpListener) -> io::Result<()>
             .layer(keyward_tower::guard(guard.clone()))
             .service(service_fn(async |request: Request<Incoming>| Ok::<_, Infallible>(answer(&request))));
         tokio::spawn(async move {
-            let connection = auto::Builder::new(TokioExecutor::new());
-            if let Err(error) = connection.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).await {
+            let mut server = auto::Builder::new(TokioExecutor::new());
+            // With a timer, hyper bounds the time that a head may take.
+            server.http1().timer(TokioTimer::new());
+            server.http2().timer(TokioTimer::new());
+            if let Err(error) = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).await {
                 tracing::debug!(error, "a connection ended with an error");
             }
         });
