@@ -3,6 +3,8 @@
 /// The programs on the pages of the documentation are compiled, and run where they can be.
 #[cfg(doctest)]
 mod pages {
+    #[doc = include_str!("../../docs/actix.md")]
+    struct Actix;
     #[doc = include_str!("../../docs/axum.md")]
     struct Axum;
     #[doc = include_str!("../../docs/core.md")]

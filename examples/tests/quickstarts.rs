@@ -9,16 +9,29 @@ use tower::ServiceExt;
 use support::{Server, command};
 
 #[test]
-fn the_page_about_axum_begins_with_the_quick_start() {
-    let page = include_str!("../../docs/axum.md");
-    let (_, program) = include_str!("../src/bin/quickstart-axum.rs").split_once("\n\n").unwrap();
-    let (_, shown) = page.split_once("```rust,no_run\n").unwrap();
-    assert!(shown.starts_with(&format!("{program}```")), "docs/axum.md shows another program than quickstart-axum.rs");
+fn the_pages_about_frameworks_begin_with_their_quick_starts() {
+    for (page, program) in [
+        (include_str!("../../docs/actix.md"), include_str!("../src/bin/quickstart-actix.rs")),
+        (include_str!("../../docs/axum.md"), include_str!("../src/bin/quickstart-axum.rs")),
+    ] {
+        let (_, program) = program.split_once("\n\n").unwrap();
+        let (_, shown) = page.split_once("```rust,no_run\n").unwrap();
+        assert!(shown.starts_with(&format!("{program}```")), "the page shows another program than:\n{program}");
+    }
+}
+
+#[test]
+fn the_quick_start_for_actix_prints_a_command_that_works() {
+    prints_a_command_that_works(env!("CARGO_BIN_EXE_quickstart-actix"));
 }
 
 #[test]
 fn the_quick_start_for_axum_prints_a_command_that_works() {
-    let server = Server::start(env!("CARGO_BIN_EXE_quickstart-axum"), &[]);
+    prints_a_command_that_works(env!("CARGO_BIN_EXE_quickstart-axum"));
+}
+
+fn prints_a_command_that_works(program: &str) {
+    let server = Server::start(program, &[]);
     assert_eq!(server.get("/reports", &[]).status, 401);
     assert_eq!(server.get("/reports", &["Authorization: Bearer kw_wrong"]).status, 401);
     let (address, output) = (server.address, server.output());

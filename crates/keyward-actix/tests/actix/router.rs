@@ -486,7 +486,9 @@ async fn the_peer_is_the_sockets_unless_the_server_says_otherwise() {
     let told = actix_web::HttpServer::new(plain)
         .workers(1)
         .disable_signals()
-        .on_connect(|_, data| drop(data.insert(Peer([203, 0, 113, 9].into()))))
+        .on_connect(|_, data| {
+            data.insert(Peer([203, 0, 113, 9].into()));
+        })
         .bind("127.0.0.1:0")
         .unwrap();
     let address = told.addrs()[0];
