@@ -100,7 +100,9 @@ async fn every_guarded_answer_carries_its_headers() {
         ("DELETE", "/plain", &service.plain, 405),
         ("GET", "/fails?a=b", &service.plain, 400),
     ] {
-        let request = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nX-Request-ID: mine\r\nX-API-Key: {key}\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: a\r\nX-Request-ID: mine\r\nX-API-Key: {key}\r\nConnection: close\r\n\r\n"
+        );
         let answer = service.send(request).await;
         assert_eq!(status(&answer), expected, "{method} {target}: {answer}");
         for header in ["x-request-id: mine\r\n", "ratelimit: ", "ratelimit-policy: ", "x-content-type-options: nosniff\r\n"] {

@@ -40,7 +40,8 @@ async fn requests_carry_the_address_of_their_connection() {
 #[tokio::test]
 async fn http2_with_prior_knowledge() {
     for slow in [false, true] {
-        let routes = |_: Guard| warp::path!("who").and(authenticated()).map(|who: keyward_warp::Authenticated| who.name().to_owned());
+        let routes =
+            |_: Guard| warp::path!("who").and(authenticated()).map(|who: keyward_warp::Authenticated| who.name().to_owned());
         let service = start_with(guard(POLICY, slow).await, routes).await;
         let stream = TokioIo::new(TcpStream::connect(service.address).await.unwrap());
         let (mut client, connection) =
@@ -66,7 +67,8 @@ async fn http2_with_prior_knowledge() {
             assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "");
         }
         // What HTTP/2 calls `CONNECT` has no path.
-        let request = Request::connect(service.address.to_string()).header("x-api-key", &service.plain).body(Empty::new()).unwrap();
+        let request =
+            Request::connect(service.address.to_string()).header("x-api-key", &service.plain).body(Empty::new()).unwrap();
         assert_eq!(client.send_request(request).await.unwrap().status(), 400);
         assert_eq!(client.send_request(Request::get(&uri).body(Empty::new()).unwrap()).await.unwrap().status(), 401);
     }
@@ -74,7 +76,8 @@ async fn http2_with_prior_knowledge() {
 
 #[tokio::test]
 async fn a_store_that_has_to_be_waited_for() {
-    let service = start_with(guard(POLICY, true).await, |_| warp::any().and(warp::body::bytes()).map(|body: Bytes| body.to_vec())).await;
+    let service =
+        start_with(guard(POLICY, true).await, |_| warp::any().and(warp::body::bytes()).map(|body: Bytes| body.to_vec())).await;
     for (key, expected) in [(&service.plain, 200), (&"wrong".to_owned(), 401)] {
         let request =
             format!("POST / HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody");
@@ -155,4 +158,15 @@ async fn connections_without_an_address_pass_no_rule_that_needs_one() {
         running.abort();
         std::fs::remove_file(&file).unwrap();
     }
+}
+
+/// hyper bounds the time that a head may take only if it is lent a timer.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_never_ends_is_given_up() {
+    let service = start("", |_| warp::path!("x").map(|| "in")).await;
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    stream.write_all(b"GET /x HTTP/1.1\r\nHost: a\r\nX-API-").await.unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    assert_ne!(status(&String::from_utf8_lossy(&answer)), 200);
 }

@@ -8,7 +8,7 @@ use warp::reject::Reject;
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
 
-use crate::support::{body, start, status, without_date};
+use crate::support::{body, guard, start, start_with, status, without_date};
 
 const POLICY: &str = r#"
 [access]
@@ -28,25 +28,28 @@ fn say_name(who: Authenticated) -> String {
 
 #[tokio::test]
 async fn a_route_that_demands_more_answers_with_the_policys_denial() {
-    let service = start(POLICY, |guard| warp::path!("reports").and(warp::get()).and(reports(&guard)).map(|| "REPORT")).await;
-    let answer = service.get("/reports", &service.reader).await;
-    assert_eq!((status(&answer), body(&answer)), (200, "REPORT"));
-    assert_eq!(service.reasons(), ["valid"]);
-    let answer = service.get("/reports", &service.plain).await;
-    assert_eq!(status(&answer), 403);
-    assert!(answer.contains(r#"error="insufficient_scope", scope="reports:read""#), "{answer}");
-    assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
-    assert!(answer.contains("cache-control: no-store\r\n"), "{answer}");
-    let events = service.events();
-    assert_eq!(events.len(), 2, "{events:?}");
-    assert_eq!((&events[0]["outcome"], &events[1]["outcome"]), (&"allow".into(), &"deny".into()));
-    assert_eq!(events[0]["request_id"], events[1]["request_id"]);
-    assert_eq!((&events[1]["method"], &events[1]["path"]), (&"GET".into(), &"/reports".into()));
-    assert_eq!(events[1]["client_ip"], "127.0.0.1");
-    assert_eq!(status(&service.get("/reports", "").await), 401);
-    assert_eq!(service.reasons(), ["missing"]);
-    assert_eq!(status(&service.ask("POST", "/reports", &service.plain).await), 405);
-    assert_eq!(service.reasons(), ["valid"]);
+    for slow in [false, true] {
+        let routes = |guard: Guard| warp::path!("reports").and(warp::get()).and(reports(&guard)).map(|| "REPORT");
+        let service = start_with(guard(POLICY, slow).await, routes).await;
+        let answer = service.get("/reports", &service.reader).await;
+        assert_eq!((status(&answer), body(&answer)), (200, "REPORT"));
+        assert_eq!(service.reasons(), ["valid"]);
+        let answer = service.get("/reports", &service.plain).await;
+        assert_eq!(status(&answer), 403);
+        assert!(answer.contains(r#"error="insufficient_scope", scope="reports:read""#), "{answer}");
+        assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
+        assert!(answer.contains("cache-control: no-store\r\n"), "{answer}");
+        let events = service.events();
+        assert_eq!(events.len(), 2, "{events:?}");
+        assert_eq!((&events[0]["outcome"], &events[1]["outcome"]), (&"allow".into(), &"deny".into()));
+        assert_eq!(events[0]["request_id"], events[1]["request_id"]);
+        assert_eq!((&events[1]["method"], &events[1]["path"]), (&"GET".into(), &"/reports".into()));
+        assert_eq!(events[1]["client_ip"], "127.0.0.1");
+        assert_eq!(status(&service.get("/reports", "").await), 401);
+        assert_eq!(service.reasons(), ["missing"]);
+        assert_eq!(status(&service.ask("POST", "/reports", &service.plain).await), 405);
+        assert_eq!(service.reasons(), ["valid"]);
+    }
 }
 
 /// The same denial as that of a guard that decides: an inner one is no other answer.
@@ -98,14 +101,22 @@ async fn no_other_rejection_hides_a_denial() {
         let no_header = |name: &'static str| at(name).and(warp::header::<u32>("x-number")).map(|_| "numbered");
         let too_large = |name: &'static str| at(name).and(warp::body::content_length_limit(1)).map(|| "small");
         let faulty = |name: &'static str| at(name).and_then(|| async { Err::<&str, _>(warp::reject::custom(Own)) });
-        refused("405").or(wrong_method("405"))
-            .or(wrong_method("before")).or(refused("before"))
-            .or(refused("400")).or(bad_query("400"))
-            .or(refused("header")).or(no_header("header"))
-            .or(refused("411")).or(too_large("411"))
-            .or(refused("own")).or(faulty("own"))
-            .or(faulty("own-before")).or(refused("own-before"))
-            .or(refused("twice")).or(refused("twice"))
+        refused("405")
+            .or(wrong_method("405"))
+            .or(wrong_method("before"))
+            .or(refused("before"))
+            .or(refused("400"))
+            .or(bad_query("400"))
+            .or(refused("header"))
+            .or(no_header("header"))
+            .or(refused("411"))
+            .or(too_large("411"))
+            .or(refused("own"))
+            .or(faulty("own"))
+            .or(faulty("own-before"))
+            .or(refused("own-before"))
+            .or(refused("twice"))
+            .or(refused("twice"))
     };
     let service = start(POLICY, routes).await;
     for target in ["/405", "/before", "/400?a=b", "/header", "/411", "/own", "/own-before", "/twice"] {

@@ -1,11 +1,10 @@
 //! A served guard, two keys, and clients that can send anything.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use keyward::audit::{LineFormat, Lines};
+use keyward::audit::{AuditEvent, AuditSink};
 use keyward::key::Record;
 use keyward::store::{KeyStore, Presented};
 use keyward::{Answer, Guard, Keys, MemoryStore, NewKey, Policy};
@@ -24,7 +23,7 @@ pub(crate) struct Service {
     events: Events,
 }
 
-/// A guard with its two keys, which nothing serves yet.
+/// A guard with its two keys, which nothing serves yet. Its store and its audit may always have to be waited for.
 pub(crate) async fn guard(policy: &str, slow: bool) -> Service {
     let memory = MemoryStore::new();
     let keys = Keys::new(memory.clone());
@@ -33,7 +32,7 @@ pub(crate) async fn guard(policy: &str, slow: bool) -> Service {
     let events = Events::default();
     let guard = Guard::builder(Policy::from_toml("policy.toml", policy).unwrap())
         .store(Store { keys: memory, slow })
-        .audit(Lines::new(events.clone(), LineFormat::Json))
+        .audit(Sink { events: events.clone(), slow })
         .build()
         .unwrap();
     let (plain, reader) = (plain.secret().expose().to_owned(), reader.secret().expose().to_owned());
@@ -82,8 +81,7 @@ impl Service {
 
     /// The audit events since the last time.
     pub(crate) fn events(&self) -> Vec<Value> {
-        let written = std::mem::take(&mut *self.events.0.lock().unwrap());
-        String::from_utf8(written).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        std::mem::take(&mut *self.events.lock().unwrap())
     }
 
     /// Their reasons.
@@ -106,7 +104,6 @@ pub(crate) fn without_date(answer: &str) -> String {
     answer.lines().filter(|line| !line.starts_with("date: ")).collect::<Vec<_>>().join("\n")
 }
 
-/// A store that may always have to be waited for.
 struct Store {
     keys: MemoryStore,
     slow: bool,
@@ -125,15 +122,28 @@ impl KeyStore for Store {
     }
 }
 
-#[derive(Clone, Default)]
-struct Events(Arc<Mutex<Vec<u8>>>);
+type Events = Arc<Mutex<Vec<Value>>>;
 
-impl io::Write for Events {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::Write::write(&mut *self.0.lock().unwrap(), bytes)
+struct Sink {
+    events: Events,
+    slow: bool,
+}
+
+impl AuditSink for Sink {
+    fn may_wait(&self) -> bool {
+        self.slow
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn record(&self, event: &AuditEvent<'_>) -> Answer<()> {
+        let (events, event) = (self.events.clone(), serde_json::to_value(event).unwrap());
+        if !self.slow {
+            events.lock().unwrap().push(event);
+            return Answer::ready(());
+        }
+        Answer::Pending(Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            events.lock().unwrap().push(event);
+            Ok(())
+        }))
     }
 }

@@ -165,7 +165,7 @@ async fn no_target_makes_warp_panic() {
                 let request = Request::builder().method(method).uri(uri.clone()).header("X-API-Key", &unruled.plain);
                 request.body(Empty::<Bytes>::new()).unwrap()
             };
-                        let is_panic = AssertUnwindSafe(bare.clone().oneshot(request())).catch_unwind().await.is_err();
+            let is_panic = AssertUnwindSafe(bare.clone().oneshot(request())).catch_unwind().await.is_err();
             if is_panic {
                 panics.push(target.clone());
             }
