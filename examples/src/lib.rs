@@ -11,4 +11,6 @@ mod pages {
     struct Core;
     #[doc = include_str!("../../docs/policy.md")]
     struct Policy;
+    #[doc = include_str!("../../docs/warp.md")]
+    struct Warp;
 }

@@ -13,6 +13,7 @@ fn the_pages_about_frameworks_begin_with_their_quick_starts() {
     for (page, program) in [
         (include_str!("../../docs/actix.md"), include_str!("../src/bin/quickstart-actix.rs")),
         (include_str!("../../docs/axum.md"), include_str!("../src/bin/quickstart-axum.rs")),
+        (include_str!("../../docs/warp.md"), include_str!("../src/bin/quickstart-warp.rs")),
     ] {
         let (_, program) = program.split_once("\n\n").unwrap();
         let (_, shown) = page.split_once("```rust,no_run\n").unwrap();
@@ -28,6 +29,11 @@ fn the_quick_start_for_actix_prints_a_command_that_works() {
 #[test]
 fn the_quick_start_for_axum_prints_a_command_that_works() {
     prints_a_command_that_works(env!("CARGO_BIN_EXE_quickstart-axum"));
+}
+
+#[test]
+fn the_quick_start_for_warp_prints_a_command_that_works() {
+    prints_a_command_that_works(env!("CARGO_BIN_EXE_quickstart-warp"));
 }
 
 fn prints_a_command_that_works(program: &str) {
