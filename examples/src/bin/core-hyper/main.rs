@@ -1,24 +1,34 @@
 //! A service on plain hyper, with nothing of Keyward but the core: HTTP/1.1 and HTTP/2.
+//!
+//! ```text
+//! API_KEY=a-key-of-your-own cargo run -p keyward-examples --bin core-hyper
+//! curl -H 'X-API-Key: a-key-of-your-own' http://127.0.0.1:3002/whoami
+//! ```
+//!
+//! `adapter.rs` is the whole of the enforcement; `docs/your-own-adapter.md` goes through it.
+
+mod adapter;
 
 use std::convert::Infallible;
 use std::io::Write;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use keyward::policy::Source;
-use keyward::{Decision, Guard, Head, Pass, Peer, Policy, Wanted};
+use keyward::{Guard, Pass, Policy};
 use tokio::net::TcpListener;
+
+use adapter::guarded;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let policy = Policy::builder()
         .sources([Source::bearer(), Source::header("X-API-Key"), Source::query("api_key")])
         .configured_keys("API_KEY", None, None, &[])
@@ -36,8 +46,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let guard = guard.clone(); // clones share the keys, the limits and the audit
-        let service = service_fn(move |request| answer(guard.clone(), peer.ip(), request));
+        let guard = guard.clone();
+        let service = service_fn(move |request| {
+            let guard = guard.clone();
+            async move { Ok::<_, Infallible>(guarded(&guard, peer.ip(), request, handle).await) }
+        });
         tokio::spawn(async move {
             let mut server = auto::Builder::new(TokioExecutor::new());
             server.http1().timer(TokioTimer::new());
@@ -46,32 +59,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let _ = server.serve_connection(TokioIo::new(stream), service).await;
         });
     }
-}
-
-/// The whole of the enforcement.
-async fn answer(guard: Guard, peer: IpAddr, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (mut parts, body) = request.into_parts();
-    parts.extensions.insert(Peer(peer));
-    let head = Lent { parts, has_body: !body.is_end_stream() };
-    let pass = match guard.decide(&head).await {
-        Decision::Denied(denial) => return Ok(denial.into_response().map(Full::new)),
-        Decision::Allowed(pass) => pass,
-    };
-    let mut parts = head.parts;
-    let strip = guard.strip();
-    if let Some(uri) = strip.uri(&parts.uri) {
-        parts.uri = uri;
-    }
-    strip.headers(&mut parts.headers);
-    let is_head = parts.method == Method::HEAD;
-    parts.extensions.insert(pass.clone());
-    // Whatever the handler says, its mistakes included.
-    let mut response = handle(Request::from_parts(parts, body)).await;
-    pass.headers().apply(response.headers_mut());
-    if is_head {
-        *response.body_mut() = Full::default(); // hyper leaves it out in HTTP/1 alone
-    }
-    Ok(response)
 }
 
 /// The application.
@@ -89,36 +76,4 @@ async fn handle(request: Request<Incoming>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = status;
     response
-}
-
-/// The head, and whether a body follows: HTTP/2 need not announce one in any header.
-struct Lent {
-    parts: Parts,
-    has_body: bool,
-}
-
-impl Head for Lent {
-    fn method(&self) -> &str {
-        Head::method(&self.parts)
-    }
-
-    fn path(&self) -> &str {
-        self.parts.path()
-    }
-
-    fn query(&self) -> Option<&str> {
-        self.parts.query()
-    }
-
-    fn header<'a>(&'a self, which: Wanted<'_>, each: &mut dyn FnMut(&'a [u8])) {
-        self.parts.header(which, each);
-    }
-
-    fn peer(&self) -> Option<IpAddr> {
-        self.parts.peer()
-    }
-
-    fn has_body(&self) -> bool {
-        self.has_body
-    }
 }
