@@ -107,7 +107,8 @@ where
     F::Error: Into<Rejection>,
     L: Accept,
 {
-    /// Ends when the signal comes: no connection is taken any more, and requests that are under way are answered first.
+    /// Ends when the signal comes: no connection is taken any more, and requests that are under way are answered first. WebSockets
+    /// are not waited for.
     ///
     /// ```no_run
     /// # use warp::Filter;

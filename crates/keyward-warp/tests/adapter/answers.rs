@@ -176,3 +176,26 @@ async fn a_log_within_sees_no_credential() {
     let line = logged.recv().await.unwrap();
     assert!(line.starts_with("/scoped ") && line.ends_with(" 403") && !line.contains(&service.plain), "{line}");
 }
+
+/// The policy lets preflights through, and warp's own CORS answers them: browsers send no key with one.
+#[tokio::test]
+async fn a_preflight_reaches_warps_cors() {
+    let routes = |guard: Guard| {
+        let cors = warp::cors().allow_origin("https://app.example").allow_method("GET").allow_header("x-api-key");
+        let scoped = keyward_warp::allowed_by(guard.requiring(keyward::scopes!["reports:read"]));
+        warp::path!("scoped").and(warp::get()).and(scoped).map(|| "scoped").recover(keyward_warp::recover).with(cors)
+    };
+    let service = start(POLICY, routes).await;
+    let from = "Host: a\r\nOrigin: https://app.example\r\nConnection: close\r\n";
+    let preflight = format!("OPTIONS /scoped HTTP/1.1\r\n{from}Access-Control-Request-Method: GET\r\n\r\n");
+    let allowed = "access-control-allow-origin: https://app.example\r\n";
+    let answer = service.send(preflight).await;
+    assert!(status(&answer) == 200 && answer.contains(allowed), "{answer}");
+    for (key, expected) in [(&service.reader, 200), (&service.plain, 403)] {
+        let answer = service.send(format!("GET /scoped HTTP/1.1\r\n{from}X-API-Key: {key}\r\n\r\n")).await;
+        assert!(status(&answer) == expected && answer.contains(allowed), "{answer}");
+    }
+    // The guard's own denials are made before warp is asked.
+    let answer = service.send(format!("GET /scoped HTTP/1.1\r\n{from}\r\n")).await;
+    assert!(status(&answer) == 401 && !answer.contains("access-control"), "{answer}");
+}
