@@ -25,11 +25,11 @@ pub(crate) fn denied(denial: Denial) -> HttpResponse<BoxBody> {
             headers.append(name, value);
         }
     }
-    let announced = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    response.set_body(match announced {
-        Some(length) => BoxBody::new(Announced(length)),
-        None => BoxBody::new(body),
-    })
+    if !parts.headers.contains_key(http::header::CONTENT_LENGTH) {
+        return response.set_body(BoxBody::new(body));
+    }
+    response.head_mut().no_chunking(true);
+    response.set_body(BoxBody::new(Announced))
 }
 
 /// What the answer to an allowed request has to carry.
@@ -44,15 +44,18 @@ pub(crate) fn dress(headers: &mut HeaderMap, own: &AnswerHeaders, names: &Names)
     }
 }
 
-/// No content, of which a length is told: the answer to a HEAD. actix-web writes the length of the body that it is given, and no
-/// header of ours.
-struct Announced(u64);
+/// No content, of which the denial's own header tells the length: the answer to a HEAD.
+///
+/// A size of `Stream` without chunks is what makes actix-web keep that header. A body that is `Sized` and gives nothing would be
+/// shorter, and ends the connection where requests are pipelined: the server then asks whether the *last* request that it has read
+/// was a HEAD, and finds bytes missing if it was not.
+struct Announced;
 
 impl MessageBody for Announced {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.0)
+        BodySize::Stream
     }
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {

@@ -7,7 +7,7 @@ use std::{
 
 use keyward::Guard;
 
-use crate::conformance::Conformance;
+use crate::{conformance::Conformance, model::request::ModelRequest};
 
 /// A framework that serves the conformance server's paths.
 ///
@@ -21,6 +21,9 @@ pub trait Harness: 'static {
 
     /// Whether it opens WebSockets on `/ws/…`.
     const WEBSOCKETS: bool = true;
+
+    /// Which requests may be sent before the answer to the one before them has come.
+    const PIPELINED: fn(&ModelRequest) -> bool = |_| true;
 
     /// Serves the routes of [`crate::targets`] with the framework's own router; `None` where there is none.
     const ROUTER: Option<StartRouter> = None;
@@ -47,6 +50,8 @@ pub struct Adapter {
     pub http2: bool,
     /// See [`Harness::WEBSOCKETS`].
     pub websockets: bool,
+    /// See [`Harness::PIPELINED`].
+    pub pipelined: fn(&ModelRequest) -> bool,
     /// See [`Harness::ROUTER`].
     pub router: Option<StartRouter>,
     /// See [`Harness::start`].
@@ -56,7 +61,14 @@ pub struct Adapter {
 impl Adapter {
     /// The value of a harness.
     pub const fn of<H: Harness>() -> Adapter {
-        Adapter { name: H::NAME, http2: H::HTTP2, websockets: H::WEBSOCKETS, router: H::ROUTER, start: H::start }
+        Adapter {
+            name: H::NAME,
+            http2: H::HTTP2,
+            websockets: H::WEBSOCKETS,
+            pipelined: H::PIPELINED,
+            router: H::ROUTER,
+            start: H::start,
+        }
     }
 }
 

@@ -28,7 +28,10 @@ pub async fn run_case(place: Place, case: &Case) -> Result<(), String> {
     let mut service = Service::start(place, case.policy, &case.keys.join("\n"), &environment).await?;
     let mut before = None;
     for (number, step) in case.steps.iter().enumerate() {
-        let (received, events) = service.ask(&step.request, step.now).await?;
+        let (received, events) = match service.ask(&step.request, step.now).await {
+            Err(_) if step.expected.parsers_may_refuse => continue,
+            asked => asked?,
+        };
         let mut found = unexpected(&step.expected, &received, &events, before.as_ref());
         let answer = decide(&mut model, &step.request, step.now);
         if step.expected.modelled {
@@ -49,7 +52,10 @@ pub async fn run_case(place: Place, case: &Case) -> Result<(), String> {
 pub fn run_worlds(place: Place, cases: u32, runtime: &tokio::runtime::Runtime) -> Result<(), String> {
     // What was found once is kept in the repository as a named case, where people can read it.
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
-    let step = |world: World| runtime.block_on(run_world(place, &world)).map_err(TestCaseError::fail);
+    let step = |world: World| {
+        let agreed = runtime.block_on(run_world(place, &world));
+        agreed.map(drop).map_err(|disagreement| TestCaseError::fail(disagreement.report))
+    };
     let mut runner = TestRunner::new(config);
     match place {
         Place::Adapter(..) => runner.run(&worlds(), step).map_err(|failure| failure.to_string()),
@@ -57,30 +63,62 @@ pub fn run_worlds(place: Place, cases: u32, runtime: &tokio::runtime::Runtime) -
     }
 }
 
+/// How many requests of a world agreed with the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Agreed {
+    /// Let through.
+    pub allowed: u64,
+    /// Denied.
+    pub denied: u64,
+}
+
+/// A request on which a service and the model differ.
+#[derive(Clone, Debug)]
+pub struct Disagreement {
+    /// The model's status.
+    pub expected: u16,
+    /// The service's; `None` if it gave no answer.
+    pub got: Option<u16>,
+    /// Every difference, the request and the answer, for people.
+    pub report: String,
+}
+
 /// Steps one world through an adapter and the model.
 ///
 /// # Errors
-/// Every difference of the first step that has one.
-pub async fn run_world(place: Place, world: &World) -> Result<(), String> {
+/// The first step in which they differ.
+pub async fn run_world(place: Place, world: &World) -> Result<Agreed, Disagreement> {
     let keys: Vec<String> = world.keys.iter().map(ModelKey::to_json_line).collect();
-    let mut service = Service::start(place, &world.policy.to_toml(), &keys.join("\n"), &world.environment).await?;
+    let no_service = |report| Disagreement { expected: 0, got: None, report };
+    let started = Service::start(place, &world.policy.to_toml(), &keys.join("\n"), &world.environment).await;
+    let mut service = started.map_err(no_service)?;
     let secrets = world.secrets();
     let mut model = Model::new(world.policy.clone(), world.keys.clone(), world.environment.clone());
-    let mut now = START;
+    let (mut now, mut agreed) = (START, Agreed::default());
     for (number, step) in world.steps.iter().enumerate() {
         now += step.wait;
         if !place.can_be_asked(&step.request) {
             continue;
         }
-        let (received, events) = service.ask(&step.request, now).await?;
+        let asked = service.ask(&step.request, now).await;
         let answer = decide(&mut model, &step.request, now);
+        let expected = answer.status;
+        let (received, events) = asked.map_err(|problem| {
+            let report = format!("step {}: {problem}\n--- sent\n{:?}", number + 1, step.request);
+            Disagreement { expected, got: None, report }
+        })?;
         let mut found = differences(&world.policy, &step.request, &answer, &received, &events);
         found.extend(leaks(&secrets, &received, &events));
         if !found.is_empty() {
-            return Err(report(number, &step.request, &received, &events, &found));
+            let report = report(number, &step.request, &received, &events, &found);
+            return Err(Disagreement { expected, got: Some(received.status), report });
+        }
+        match expected {
+            200 => agreed.allowed += 1,
+            _ => agreed.denied += 1,
         }
     }
-    Ok(())
+    Ok(agreed)
 }
 
 /// What the model says of a request to a conformance server.

@@ -91,7 +91,7 @@ pub fn together(adapters: &[Adapter]) -> Vec<Group> {
     let adapters = adapters.to_vec();
     let names: Vec<&str> = adapters.iter().map(|adapter| adapter.name).collect();
     let (cases, malformed) = (cases::all().len(), differential::malformed().len());
-    let worlds = worlds_in_part(100);
+    let worlds = worlds_in_part(40);
     let told =
         format!("{} together: {cases} named cases, {worlds} property cases, {malformed} malformed requests", names.join(", "));
     vec![Group::new(told, move || {

@@ -16,6 +16,7 @@ use keyward::{Guard, Pass};
 use crate::{
     conformance::{Conformance, Seen},
     harness::{Harness, Running, StartRouter},
+    model::request::ModelRequest,
 };
 
 /// Serves with actix-web and `keyward-actix`.
@@ -23,6 +24,9 @@ pub(super) struct ActixHarness;
 
 impl Harness for ActixHarness {
     const NAME: &'static str = "actix";
+    // actix-http (3.20) frames an answer by the method of the last request that it has read, not of the one that it answers; and
+    // it reads on behind a body that nobody wants, only to end the connection.
+    const PIPELINED: fn(&ModelRequest) -> bool = |request| request.method != "HEAD" && !request.announces_body();
     const ROUTER: Option<StartRouter> = Some(route);
 
     fn start(conformance: Conformance, listener: TcpListener) -> io::Result<Running> {

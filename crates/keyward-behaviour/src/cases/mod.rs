@@ -96,6 +96,8 @@ pub struct Expected {
     pub same_as_before: bool,
     /// Whether the model has an opinion on this step, too.
     pub modelled: bool,
+    /// Whether a framework's parser may refuse it by itself, in its own way, even by ending the connection.
+    pub parsers_may_refuse: bool,
 }
 
 /// What is expected of one header.
@@ -178,6 +180,7 @@ pub(crate) fn allowed() -> Expected {
         events: Some(1),
         same_as_before: false,
         modelled: true,
+        parsers_may_refuse: false,
     }
 }
 
@@ -198,7 +201,7 @@ pub(crate) fn denied(kind: &'static str) -> Expected {
 
 /// Whoever refuses the request, the framework's parser or the guard, it does not reach the handler.
 pub(crate) fn not_let_through() -> Expected {
-    Expected { statuses: (400..600).collect(), events: None, modelled: false, ..allowed() }
+    Expected { statuses: (400..600).collect(), events: None, modelled: false, parsers_may_refuse: true, ..allowed() }
 }
 
 impl Expected {
