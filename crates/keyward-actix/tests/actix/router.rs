@@ -213,7 +213,7 @@ async fn no_copy_of_a_credential_reaches_a_handler_or_a_logger() {
         // A line of another scheme is the handler's.
         let answer = send(address, format!("{head}Authorization: Basic YTpi\r\nX-API-Key: {key}\r\n\r\n")).await;
         assert!(answer.contains("Basic YTpi") && !answer.contains(key.as_str()), "{answer}");
-        let logged = logged.lock().unwrap();
+        let logged = std::mem::take(&mut *logged.lock().unwrap());
         assert!(logged.len() == 6 && !logged.iter().any(|line| line.contains(key)), "{logged:?}");
         assert_eq!(status(&get(address, "/a/b/c", "wrong-key").await), 401);
     }
@@ -267,20 +267,42 @@ async fn a_route_outside_every_guard_fails_closed() {
     }
 }
 
-/// Counts events, and keeps the reasons of denials.
+/// Keeps the reasons of events, at once or after a while.
 #[derive(Clone, Default)]
-struct Counting(Arc<Mutex<Vec<String>>>);
+struct Reasons {
+    told: Arc<Mutex<Vec<String>>>,
+    waits: bool,
+}
 
-impl AuditSink for Counting {
+impl AuditSink for Reasons {
+    fn may_wait(&self) -> bool {
+        self.waits
+    }
+
     fn record(&self, event: &AuditEvent) -> Answer<()> {
-        self.0.lock().unwrap().push(event.reason.to_owned());
-        Answer::ready(())
+        let (told, reason) = (self.told.clone(), event.reason.to_owned());
+        let tell = move || told.lock().unwrap().push(reason);
+        if !self.waits {
+            tell();
+            return Answer::ready(());
+        }
+        Answer::Pending(Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            tell();
+            Ok(())
+        }))
     }
 }
 
 #[tokio::test]
 async fn resources_scopes_and_routes_can_ask_for_more_and_nothing_is_decided_twice() {
-    let (store, events) = (MemoryStore::new(), Counting::default());
+    for waits in [false, true] {
+        nothing_is_decided_twice(Reasons { waits, ..Reasons::default() }).await;
+    }
+}
+
+async fn nothing_is_decided_twice(events: Reasons) {
+    let store = MemoryStore::new();
     let keys = Keys::new(store.clone());
     let plain = keys.create(NewKey::named("plain")).await.unwrap();
     let reader = keys.create(NewKey::named("reader").scope("reports:read").unwrap()).await.unwrap();
@@ -307,7 +329,7 @@ async fn resources_scopes_and_routes_can_ask_for_more_and_nothing_is_decided_twi
     assert_eq!(status(&get(address, "/less", plain).await), 200);
     // One event for each decision, and another where the inner guard denied.
     let expected = ["valid", "valid", "scope"].repeat(3).into_iter().chain(["valid"]).collect::<Vec<_>>();
-    assert_eq!(*events.0.lock().unwrap(), expected);
+    assert_eq!(*events.told.lock().unwrap(), expected);
 }
 
 #[tokio::test]
