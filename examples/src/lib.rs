@@ -11,6 +11,10 @@ mod pages {
     struct Core;
     #[doc = include_str!("../../docs/policy.md")]
     struct Policy;
+    #[doc = include_str!("../../docs/tower.md")]
+    struct Tower;
     #[doc = include_str!("../../docs/warp.md")]
     struct Warp;
+    #[doc = include_str!("../../docs/your-own-adapter.md")]
+    struct YourOwnAdapter;
 }

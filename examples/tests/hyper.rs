@@ -16,6 +16,17 @@ fn started() -> Server {
     Server::start(env!("CARGO_BIN_EXE_core-hyper"), &[("API_KEY", KEY)])
 }
 
+#[test]
+fn the_pages_show_these_programs() {
+    let behind_the_first_paragraph = |program: &'static str| program.split_once("\n\n").unwrap().1;
+    let quick_start = behind_the_first_paragraph(include_str!("../src/bin/quickstart-tower.rs"));
+    let (_, shown) = include_str!("../../docs/tower.md").split_once("```rust,no_run\n").unwrap();
+    assert!(shown.starts_with(&format!("{quick_start}```")), "docs/tower.md shows another program than quickstart-tower.rs");
+    let adapter = behind_the_first_paragraph(include_str!("../src/bin/core-hyper/adapter.rs"));
+    let (_, shown) = include_str!("../../docs/your-own-adapter.md").split_once("```rust\n").unwrap();
+    assert!(shown.starts_with(&format!("{adapter}```")), "docs/your-own-adapter.md shows another adapter than core-hyper's");
+}
+
 /// A client of HTTP/2 alone.
 struct Client(SendRequest<Full<Bytes>>);
 
