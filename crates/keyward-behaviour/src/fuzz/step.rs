@@ -24,6 +24,10 @@ pub(super) fn step(world: &World) -> Vec<crate::wire::Received> {
     let mut answers = Vec::new();
     for (number, step) in world.steps.iter().enumerate() {
         now += step.wait;
+        // Types of `http` cut a fragment off before anybody sees it.
+        if step.request.target.contains(&b'#') {
+            continue;
+        }
         let asked = at_once(service.ask(&step.request, now));
         let (received, events) = asked.unwrap_or_else(|problem| panic!("{world:?}\nrequest {}: {problem}", number + 1));
         // Nothing of the guard's has no header: a parser would have refused the request before.

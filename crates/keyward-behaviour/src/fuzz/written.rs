@@ -207,23 +207,4 @@ GET /\xff
         assert!(world.steps[0].request.headers.is_empty());
         assert_eq!(sections(b"lost\n--- \xff\nx").len(), 1);
     }
-
-    #[test]
-    fn export_seeds_once() {
-        use crate::cases;
-        for case in cases::all() {
-            let Ok(policy) = ModelPolicy::from_toml(case.policy) else { continue };
-            let keys: Result<Vec<_>, _> = case.keys.iter().map(|line| ModelKey::from_json_line(line)).collect();
-            let Ok(keys) = keys else { continue };
-            let mut now = cases::START;
-            let steps: Vec<Asked> = case.steps.iter().map(|step| { let wait = step.now - now; now = step.now; Asked { wait, request: step.request.clone() } }).collect();
-            if steps.len() > MOST_STEPS { continue }
-            let world = World { policy, keys, environment: case.environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(), steps };
-            let bytes = text(&world);
-            if bytes.len() > 3000 { continue }
-            let name: String = case.name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
-            let name = name.split('-').filter(|p| !p.is_empty()).collect::<Vec<_>>().join("-");
-            std::fs::write(format!("../../fuzz/seeds/decision/{name}"), bytes).unwrap();
-        }
-    }
 }
