@@ -28,6 +28,8 @@
 //! ```
 //!
 //! The client's address is read from the request's extensions: insert a [`keyward::Peer`] for every connection.
+//!
+//! For gRPC, [`GuardLayer::for_grpc`] says denials as statuses. `docs/tower.md` goes through hyper and tonic.
 
 mod body;
 mod denials;
