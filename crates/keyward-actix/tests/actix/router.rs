@@ -12,7 +12,10 @@ use actix_web::middleware::{Logger, Next, from_fn};
 use actix_web::{App, Error, HttpRequest, HttpResponse, Responder, web};
 use futures_util::stream;
 use keyward::audit::{AuditEvent, AuditSink};
-use keyward::{Answer, Guard, Keys, MemoryStore, NewKey, Pass, Peer, Policy, scopes};
+use keyward::{
+    Ambient, Answer, Authenticator, ConnectionIdentity, Guard, Identity, Keys, MemoryStore, NewKey, Pass, Peer, Policy, Verdict,
+    scopes,
+};
 use keyward_actix::Authenticated;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -520,4 +523,38 @@ async fn the_peer_is_the_sockets_unless_the_server_says_otherwise() {
     let address = told.addrs()[0];
     tokio::spawn(told.run());
     assert_eq!(status(&send(address, claims(&guarded.plain)).await), 200);
+}
+
+/// Takes whoever mutual TLS has proved.
+struct Certificates;
+
+impl Authenticator for Certificates {
+    fn name(&self) -> &str {
+        "certificates"
+    }
+
+    fn ambient(&self, ambient: &Ambient<'_>) -> Answer<Verdict> {
+        Answer::ready(match ambient.connection_identity() {
+            Some(name) => Verdict::Is(Box::new(Identity { id: name.to_owned(), name: name.to_owned(), ..Identity::default() })),
+            None => Verdict::NotMine,
+        })
+    }
+}
+
+#[tokio::test]
+async fn the_connections_own_security_can_tell_who_it_is() {
+    let guard = Guard::builder(Policy::builder().build().unwrap()).authenticator(Certificates).build().unwrap();
+    let app = move || {
+        let who = async |who: Authenticated| who.name().to_owned();
+        App::new().route("/", web::to(who)).wrap(keyward_actix::guard(guard.clone()))
+    };
+    assert_eq!(status(&get(serve(app.clone()), "/", "").await), 401);
+    let told = actix_web::HttpServer::new(app).workers(1).disable_signals().on_connect(|_, data| {
+        data.insert(ConnectionIdentity("billing".to_owned()));
+    });
+    let told = told.bind("127.0.0.1:0").unwrap();
+    let address = told.addrs()[0];
+    tokio::spawn(told.run());
+    let answer = get(address, "/", "").await;
+    assert!(status(&answer) == 200 && answer.ends_with("billing"), "{answer}");
 }
