@@ -6,7 +6,7 @@ use crate::{
     cases::START,
     compare::differences,
     generate::World,
-    model::{Model, key::ModelKey},
+    model::{Model, key::ModelKey, target},
     service::{Place, Service},
     suite,
 };
@@ -32,6 +32,11 @@ pub(super) fn step(world: &World) -> Vec<crate::wire::Received> {
         let (received, events) = asked.unwrap_or_else(|problem| panic!("{world:?}\nrequest {}: {problem}", number + 1));
         // Nothing of the guard's has no header: a parser would have refused the request before.
         if received.headers.is_empty() {
+            continue;
+        }
+        // R1.2: without a path there is nothing that an event could tell of it.
+        if target::target(&step.request).is_none() {
+            assert_eq!(received.status, 400, "{world:?}\nrequest {}", number + 1);
             continue;
         }
         let answer = suite::decide(&mut model, &step.request, now);
