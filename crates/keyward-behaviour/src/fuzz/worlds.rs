@@ -203,7 +203,7 @@ fn request(choices: &mut Choices<'_>) -> ModelRequest {
     let mut text = format!("{} {}", choices.of(&METHODS), choices.of(&TARGETS));
     for _ in 0..choices.next() % 5 {
         text.push('\n');
-        text.push_str(choices.of(&HEADERS));
+        text.push_str(choices.of::<&str>(&HEADERS));
     }
     ModelRequest::parse(&text, peer)
 }
