@@ -2,6 +2,7 @@
 //!
 //! What is said to people goes to standard error; there is no colour of our own.
 
+mod fuzz;
 mod step;
 mod tidy;
 mod workspace;
@@ -18,7 +19,10 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask test      everything that has to pass before a change lands
   cargo xtask tidy      only the rules that the compiler cannot check; takes seconds
-  cargo xtask bench     what a decision costs, in the core and in each adapter";
+  cargo xtask bench     what a decision costs, in the core and in each adapter
+  cargo xtask fuzz      what the fuzzer finds in a minute a target; needs a nightly toolchain
+  cargo xtask soak      a million random requests to every adapter, each judged by the model
+  cargo xtask mutants   faults planted in the core, and whether the tests find them";
 
 const TIDY_EXAMPLES: &str = "\
 Examples:
@@ -35,6 +39,25 @@ Examples:
   cargo xtask bench
   cargo bench -p keyward --bench decision -- --help     only the first half, with options of its own";
 
+const SOAK_EXAMPLES: &str = "\
+Examples:
+  cargo xtask soak
+  cargo xtask soak --requests 50000 --json > soak.json
+  cargo xtask soak --seed 4711     the worlds of a run that named this seed";
+
+const MUTANTS_EXAMPLES: &str = "\
+Examples:
+  cargo xtask mutants                                         all of them: hours on a small machine
+  cargo xtask mutants --file crates/keyward/src/resolve.rs    those of one file
+  cargo xtask mutants --shard 0/8                             every eighth
+What is planted where stands in .cargo/mutants.toml; every option of `cargo mutants` may follow.";
+
+const FUZZ_EXAMPLES: &str = "\
+Examples:
+  cargo xtask fuzz --seconds 60                                  every target for a minute
+  cargo xtask fuzz --seconds 600 --target query --target cookie
+  cargo xtask fuzz --seconds 10 --json > fuzz.json";
+
 /// Developer commands of Keyward.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", color = ColorChoice::Never, after_help = EXAMPLES)]
@@ -48,6 +71,23 @@ enum Command {
     /// Benchmarks: the decision by itself, then what each adapter adds to a request.
     #[command(after_help = BENCH_EXAMPLES)]
     Bench,
+    /// The fuzz targets, each for so many seconds. Needs a nightly toolchain and cargo-fuzz.
+    #[command(after_help = FUZZ_EXAMPLES)]
+    Fuzz(fuzz::Arguments),
+    /// Random requests to every adapter over real sockets, each judged by the model; takes a quarter of an hour.
+    #[command(after_help = SOAK_EXAMPLES, disable_help_flag = true)]
+    Soak {
+        /// Options of the soak: --requests, --seed, --json, --help.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+    /// Plants faults in what decides, one after the other, and tells which of them no test finds.
+    #[command(after_help = MUTANTS_EXAMPLES, disable_help_flag = true)]
+    Mutants {
+        /// Options of `cargo mutants`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -66,6 +106,9 @@ fn run(command: &Command) -> Result<()> {
         Command::Test => test_steps(&workspace),
         Command::Tidy => vec![tidy_step(&workspace)],
         Command::Bench => bench_steps(&workspace),
+        Command::Fuzz(arguments) => return fuzz::run(&workspace, arguments),
+        Command::Soak { options } => vec![soak_step(&workspace, options)],
+        Command::Mutants { options } => vec![mutants_step(&workspace, options)?],
     };
     step::run_in_order(steps)
 }
@@ -97,6 +140,21 @@ fn bench_steps(workspace: &Workspace) -> Vec<Step<'_>> {
     ]
 }
 
+fn soak_step<'a>(workspace: &Workspace, options: &[String]) -> Step<'a> {
+    let soak = ["run", "--quiet", "--release", "-p", "keyward-behaviour", "--bin", "soak", "--"];
+    workspace.cargo("soak", &[&soak[..], &as_texts(options)].concat())
+}
+
+fn mutants_step<'a>(workspace: &Workspace, options: &[String]) -> Result<Step<'a>> {
+    workspace.installed("mutants", "cargo install --locked cargo-mutants")?;
+    // Fewer random worlds than usual: they are drawn anew for each fault, and the named cases find most of them.
+    Ok(workspace.cargo("mutants", &[&["mutants"], &as_texts(options)[..]].concat()).with_environment("PROPTEST_CASES", "150"))
+}
+
+fn as_texts(options: &[String]) -> Vec<&str> {
+    options.iter().map(String::as_str).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -120,6 +178,6 @@ mod tests {
                 assert!(help.contains("Examples:"), "{} shows none", subcommand.get_name());
             }
         }
-        assert_eq!(names, ["test", "tidy", "bench", "help"]);
+        assert_eq!(names, ["test", "tidy", "bench", "fuzz", "soak", "mutants", "help"]);
     }
 }

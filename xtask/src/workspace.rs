@@ -47,6 +47,17 @@ impl Workspace {
         Step::program(name, self.cargo_command(arguments))
     }
 
+    /// Makes sure that cargo has a subcommand which is no part of it.
+    ///
+    /// # Errors
+    /// How to install it.
+    pub(crate) fn installed(&self, subcommand: &str, install: &str) -> Result<()> {
+        match output(self.cargo_command(&[subcommand, "--version"])) {
+            Ok(_) => Ok(()),
+            Err(_) => bail!("`cargo {subcommand}` is not installed: `{install}`"),
+        }
+    }
+
     /// Everything that a package is linked with, in every combination of features and on every platform.
     pub(crate) fn dependency_tree(&self, package: &str) -> Result<String> {
         output(self.cargo_command(&[
