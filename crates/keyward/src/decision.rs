@@ -116,6 +116,8 @@ pub struct Pass {
     pub(crate) standings: SmallVec<[QuotaStanding; 1]>,
     /// Whether the URL holds a credential, whoever won.
     pub(crate) secret_in_query: bool,
+    /// Whether a denial in place of the answer has to do without a body.
+    pub(crate) is_head: bool,
 }
 
 impl Pass {

@@ -257,6 +257,7 @@ impl Guard {
                 request_id: trail.request_id.clone(),
                 client: trail.client.address,
                 standings: std::mem::take(&mut trail.standings),
+                is_head: trail.head.method() == "HEAD",
                 secret_in_query: trail.head.query().is_some_and(|query| self.strip().query_holds_any(query)),
             }),
         }

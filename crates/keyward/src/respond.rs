@@ -190,7 +190,7 @@ pub(crate) fn demand(pass: &Pass, path: &str) -> Denial {
         kind: Kind::Missing,
         request_id: &pass.request_id,
         path,
-        is_head: false,
+        is_head: pass.is_head,
         retry_after: None,
         standings: &[],
         unmet: None,

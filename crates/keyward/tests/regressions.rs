@@ -550,3 +550,13 @@ fn lines_at_least_under_required() {
 fn same_window_twice_in_a_record() {
     assert!(keyward::import::keys_file(r#"{"key":"k","limit":["10/minute","5/60s"]}"#).next().unwrap().is_err());
 }
+
+#[test]
+fn a_demand_in_answer_to_a_head_has_a_length_and_no_body() {
+    let guard = builder("[access]\nopen_paths = [\"/open\"]").store(MemoryStore::new()).build().unwrap();
+    let demanded = |method| pass(guard.decide_blocking(&with(Request::builder().method(method).uri("/open")))).demand("/open");
+    let (to_get, to_head) = (demanded("GET"), demanded("HEAD"));
+    assert!(to_head.body().is_empty() && !to_get.body().is_empty());
+    // Ids are all of one length.
+    assert_eq!(to_head.headers()[http::header::CONTENT_LENGTH], to_get.body().len().to_string());
+}
