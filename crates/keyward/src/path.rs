@@ -40,7 +40,8 @@ impl<'r> RulePath<'r> {
         segments.next();
         // Some servers cut parameters (`;x`) off a segment before they resolve dots.
         let is_dots = |segment: &str| {
-            let cut = segment.find(';').or_else(|| segment.find("%3b")).or_else(|| segment.find("%3B")).unwrap_or(segment.len());
+            // The first of them: `..%3b;` has its dots before both.
+            let cut = [";", "%3b", "%3B"].iter().filter_map(|mark| segment.find(mark)).min().unwrap_or(segment.len());
             matches!(&segment[..cut], "" | "." | "..")
         };
         if decoded.contains('\\') || segments.any(is_dots) {

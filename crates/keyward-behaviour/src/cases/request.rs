@@ -120,6 +120,8 @@ fn paths() -> Vec<Case> {
         ("R1.2 a dot-dot segment at the end is refused", "/a/.."),
         ("R1.2 an encoded dot-dot segment is refused", "/a/%2e%2E/b"),
         ("R1.2 a half encoded dot-dot segment is refused", "/a/.%2e/b"),
+        ("R1.2 a dot-dot segment with parameters is refused", "/a/..;x/b"),
+        ("R1.2 a dot-dot segment with an encoded semicolon before a plain one is refused", "/a/..%3bx;y/b"),
         ("R1.2 an empty segment is refused", "/a//b"),
         ("R1.2 an empty first segment is refused", "//a"),
         ("R1.2 two trailing slashes are refused", "/a//"),

@@ -53,8 +53,9 @@ pub fn path_for_rules(written: &str) -> Option<String> {
     let decoded = decode_unreserved_once(written);
     let segments: Vec<&str> = decoded.split('/').skip(1).collect();
     let (last, inner) = segments.split_last()?;
-    let dotted = segments.iter().any(|segment| matches!(*segment, "." | ".."));
-    if dotted || inner.iter().any(|segment| segment.is_empty()) {
+    let dotted = segments.iter().any(|segment| matches!(before_parameters(segment), "." | ".."));
+    let nothing_but_parameters = !last.is_empty() && before_parameters(last).is_empty();
+    if dotted || nothing_but_parameters || inner.iter().any(|segment| before_parameters(segment).is_empty()) {
         return None;
     }
     // An empty last segment is the trailing slash.
@@ -62,6 +63,13 @@ pub fn path_for_rules(written: &str) -> Option<String> {
         return Some(format!("/{}", inner.join("/")));
     }
     Some(decoded)
+}
+
+/// R1.2: a segment without what it has from its first `;` on, however that is written.
+fn before_parameters(segment: &str) -> &str {
+    let lowercase = segment.to_ascii_lowercase();
+    let before = lowercase.split(';').next().unwrap_or_default().split("%3b").next().unwrap_or_default();
+    &segment[..before.len()]
 }
 
 /// R1.3: whether a path falls under a pattern, either exact or `/x/*`.
@@ -191,7 +199,23 @@ mod tests {
         assert_eq!(seen("/%2541").as_deref(), Some("/%2541"), "decoded once, and % is not unreserved");
         assert_eq!(seen("/100%").as_deref(), Some("/100%"));
         assert_eq!(seen("/a%+1").as_deref(), Some("/a%+1"));
-        for odd in ["/a/../b", "/a/%2e%2E", "/./a", "//a", "/a//", "//", "/a%2Fb", "/a%5cb", "/a%00", "/a\\b"] {
+        for odd in [
+            "/a/../b",
+            "/a/%2e%2E",
+            "/./a",
+            "//a",
+            "/a//",
+            "//",
+            "/a%2Fb",
+            "/a%5cb",
+            "/a%00",
+            "/a\\b",
+            "/a/..;b/c",
+            "/.;",
+            "/..%3B;",
+            "/;a",
+            "/a/;/b",
+        ] {
             assert_eq!(seen(odd), None, "{odd}");
         }
     }
