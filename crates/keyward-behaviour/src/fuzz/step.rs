@@ -43,7 +43,8 @@ pub(super) fn step(world: &World) -> Vec<crate::wire::Received> {
         let found = differences(&world.policy, &step.request, &answer, &received, &events);
         assert!(
             found.is_empty(),
-            "the core and the model differ\n{world:?}\nrequest {}: {}\n--- received\n{} {:?}\n{}\n--- events\n{events:?}",
+            "the core and the model differ\n{:?}\nrequest {}: {}\n--- received\n{} {:?}\n{}\n--- events\n{events:?}",
+            World { steps: world.steps[..=number].to_vec(), ..world.clone() },
             number + 1,
             found.join("\n  and "),
             received.status,
