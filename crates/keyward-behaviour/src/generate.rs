@@ -318,9 +318,11 @@ fn responses() -> impl Strategy<Value = Response> {
             1 => Just(Some(vec![RateLimitHeaders::Draft, RateLimitHeaders::Legacy])),
         ],
         prop::bool::weighted(0.8),
+        option::weighted(0.2, Just("APIKey".to_owned())),
     )
-        .prop_map(|(body, unauthorized, missing, rate_limit_headers, strip_credentials)| Response {
+        .prop_map(|(body, unauthorized, missing, rate_limit_headers, strip_credentials, challenge)| Response {
             body,
+            challenge,
             unauthorized,
             missing,
             rate_limit_headers,
