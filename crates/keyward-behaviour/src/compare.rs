@@ -208,7 +208,7 @@ fn compare_event(answer: &ModelAnswer, expected: &ModelEvent, id: &str, event: &
     }
 }
 
-fn is_uuid(text: &str) -> bool {
+pub(crate) fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
         && groups.iter().all(|group| group.chars().all(|c| c.is_ascii_hexdigit()))

@@ -10,6 +10,7 @@
 //! Inputs are text that people can read and write ([`written`]). Deriving structures from bytes (`arbitrary`) was refused: such
 //! seeds cannot be written by hand, and mean something else with each change of a type.
 
+pub mod adapters;
 pub mod cookie;
 pub mod decision;
 pub mod forwarded;
@@ -44,5 +45,6 @@ pub fn targets() -> Vec<Target> {
         Target { name: "key_format", run: key_format::run },
         Target { name: "key_file", run: key_file::run },
         Target { name: "policy_file", run: policy_file::run },
+        Target { name: "adapters", run: adapters::run },
     ]
 }
