@@ -51,10 +51,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let targets = choose(known_targets(&folder)?, &arguments.targets)?;
     check_tools(&folder)?;
     build(&folder, &targets)?;
+    let programs = programs(&folder)?;
     let mut outcomes = Vec::new();
     for target in &targets {
         eprintln!("==> {target} for {} s", arguments.seconds);
-        outcomes.push(run_one(&folder, target, arguments.seconds)?);
+        outcomes.push(run_one(&folder, &programs, target, arguments.seconds)?);
     }
     eprint!("{}", table(&outcomes));
     if arguments.json {
@@ -112,25 +113,36 @@ fn build(folder: &Path, targets: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Where cargo-fuzz puts what it has built.
+fn programs(folder: &Path) -> Result<PathBuf> {
+    let output = nightly(folder).args(["rustc", "-vV"]).output().context("cannot start rustup")?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    let host = told.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not tell its host")?;
+    Ok(folder.join("target").join(host).join("release"))
+}
+
+/// Runs the program itself: `cargo fuzz run` would look at every source again, and build anew what was changed meanwhile.
+///
 /// libFuzzer stops at the first finding: the others would most likely be the same one again.
-fn run_one(folder: &Path, target: &str, seconds: u32) -> Result<Outcome> {
+fn run_one(folder: &Path, programs: &Path, target: &str, seconds: u32) -> Result<Outcome> {
     let artifacts = folder.join("artifacts").join(target);
     let corpus = folder.join("corpus").join(target);
-    fs::create_dir_all(&corpus).with_context(|| format!("cannot make {}", corpus.display()))?;
+    for made in [&artifacts, &corpus] {
+        fs::create_dir_all(made).with_context(|| format!("cannot make {}", made.display()))?;
+    }
     let before = findings(&artifacts)?;
 
-    let mut command = nightly(folder);
-    command.args(["cargo", "fuzz", "run", "--sanitizer", "none", target]);
-    // New inputs go to the first folder; the others are only read.
-    command.args([corpus, folder.join("seeds").join(target), folder.join("regressions").join(target)]);
-    command.arg("--");
+    let mut command = Command::new(programs.join(target));
     command.args([format!("-max_total_time={seconds}"), format!("-max_len={LONGEST_INPUT}")]);
     command.args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]);
+    command.arg(format!("-artifact_prefix={}/", artifacts.display()));
     let dictionary = folder.join("dictionaries").join(format!("{target}.dict"));
     if dictionary.is_file() {
         command.arg(format!("-dict={}", dictionary.display()));
     }
-    let output = command.output().context("cannot start rustup")?;
+    // New inputs go to the first folder; the others are only read.
+    command.args([corpus, folder.join("seeds").join(target), folder.join("regressions").join(target)]);
+    let output = command.output().with_context(|| format!("cannot start {target}"))?;
     let told = String::from_utf8_lossy(&output.stderr);
 
     let mut outcome = read(target, &told);
@@ -177,9 +189,6 @@ fn read(target: &str, told: &str) -> Outcome {
 
 /// What libFuzzer left behind; a slow unit is no finding, since it ended before the timeout.
 fn findings(artifacts: &Path) -> Result<BTreeSet<PathBuf>> {
-    if !artifacts.is_dir() {
-        return Ok(BTreeSet::new());
-    }
     let names = names_in(artifacts)?;
     Ok(names.iter().filter(|name| !name.starts_with("slow-unit-")).map(|name| artifacts.join(name)).collect())
 }
