@@ -142,6 +142,24 @@ pub(super) fn cases() -> Vec<Case> {
         ("R2.2 an IPv6 address needs no brackets", FORWARDED_FOR, "X-Forwarded-For: 2001:db8::7", "2001:db8::7"),
         ("R2.2 a zone is dropped", FORWARDED_FOR, "X-Forwarded-For: fe80::7%eth0", "fe80::7"),
         (
+            "R2.2 a zone that is no name cannot be read",
+            FORWARDED_FOR,
+            "X-Forwarded-For: 203.0.113.9, fe80::7%eth0: x",
+            "127.0.0.9",
+        ),
+        (
+            "R2.2 an obfuscated port is dropped in every header",
+            FORWARDED_FOR,
+            "X-Forwarded-For: 203.0.113.9:_port",
+            "203.0.113.9",
+        ),
+        (
+            "R2.2 a port of six digits cannot be read",
+            FORWARDED_FOR,
+            "X-Forwarded-For: 198.51.100.1, 203.0.113.9:000080",
+            "127.0.0.9",
+        ),
+        (
             "R2.2 a mapped address is the address that it maps",
             FORWARDED_FOR,
             "X-Forwarded-For: ::ffff:203.0.113.9",

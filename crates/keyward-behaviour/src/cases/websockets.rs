@@ -29,6 +29,17 @@ pub(super) fn cases() -> Vec<Case> {
             .key("alpha")
             .ask(&offer("chat"), denied("missing"))
             .ask(&offer("chat, base64url.author.YWxwaGE"), denied("missing")),
+        case("R12.2 a source of subprotocols that is not limited to handshakes counts on every request", SUBPROTOCOL)
+            .key("alpha")
+            .ask("POST /a\nSec-WebSocket-Protocol: chat, base64url.auth.YWxwaGE", allowed())
+            .ask("GET /a\nSec-WebSocket-Protocol: chat, base64url.auth.d3Jvbmc", denied("unknown")),
+        case(
+            "R12.2 a source of subprotocols that is limited to handshakes counts on them alone",
+            "sources = [{ subprotocol = 'base64url.auth', only = 'websocket' }]",
+        )
+        .key("alpha")
+        .ask("GET /a\nSec-WebSocket-Protocol: chat, base64url.auth.YWxwaGE", denied("missing"))
+        .ask(&offer("chat, base64url.auth.YWxwaGE"), allowed()),
         case("R12.2 a key in a subprotocol is a candidate like others", SUBPROTOCOL)
             .key("alpha")
             .ask(&format!("{}\nAuthorization: Bearer alpha", offer("chat, base64url.auth.YWxwaGE")), allowed())

@@ -29,11 +29,7 @@ pub fn client(policy: &ModelPolicy, request: &ModelRequest) -> Option<ClientAddr
     let hops: Vec<Option<IpAddr>> = lines
         .iter()
         .flat_map(|line| {
-            if header.eq_ignore_ascii_case("Forwarded") {
-                forwarded_hops(line)
-            } else {
-                line.split(',').map(|element| hop(element, Port::Number)).collect()
-            }
+            if header.eq_ignore_ascii_case("Forwarded") { forwarded_hops(line) } else { line.split(',').map(hop).collect() }
         })
         .collect();
     let mut nearest = peer;
@@ -66,44 +62,39 @@ pub fn bucket(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Which ports may follow an address.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Port {
-    Number,
-    /// RFC 7239 lets a proxy write `_name` for it.
-    NumberOrObfuscated,
-}
-
 /// R2.2: one address, without its port, brackets and zone.
-fn hop(written: &str, port: Port) -> Option<IpAddr> {
+fn hop(written: &str) -> Option<IpAddr> {
     let written = written.trim_matches([' ', '\t']);
     let address = if let Some(bracketed) = written.strip_prefix('[') {
         let (inner, after) = bracketed.split_once(']')?;
-        if !after.is_empty() && !after.strip_prefix(':').is_some_and(|text| is_port(text, port)) {
+        if !after.is_empty() && !after.strip_prefix(':').is_some_and(is_port) {
             return None;
         }
-        IpAddr::V6(without_zone(inner).parse().ok()?)
+        IpAddr::V6(without_zone(inner)?.parse().ok()?)
     } else if let Some((before, after)) = written.split_once(':').filter(|(_, after)| !after.contains(':')) {
-        if !is_port(after, port) {
+        if !is_port(after) {
             return None;
         }
         IpAddr::V4(before.parse().ok()?)
     } else if written.contains(':') {
-        IpAddr::V6(without_zone(written).parse().ok()?)
+        IpAddr::V6(without_zone(written)?.parse().ok()?)
     } else {
         IpAddr::V4(written.parse().ok()?)
     };
     Some(canonical(address)).filter(|address| !address.is_unspecified())
 }
 
-fn without_zone(written: &str) -> &str {
-    written.split_once('%').map_or(written, |(address, _)| address)
+/// A zone is a name of unreserved characters (RFC 6874), or what stands there cannot be read.
+fn without_zone(written: &str) -> Option<&str> {
+    let Some((address, zone)) = written.split_once('%') else { return Some(written) };
+    (!zone.is_empty() && zone.chars().all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c))).then_some(address)
 }
 
-fn is_port(written: &str, port: Port) -> bool {
+/// RFC 7239's grammar, in whatever header: up to five digits, or `_name` where a proxy hides it.
+fn is_port(written: &str) -> bool {
     let obfuscated = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    let number = !written.is_empty() && written.chars().all(|c| c.is_ascii_digit()) && written.parse::<u16>().is_ok();
-    number || (port == Port::NumberOrObfuscated && written.strip_prefix('_').is_some_and(obfuscated))
+    let digits = (1..=5).contains(&written.len()) && written.chars().all(|c| c.is_ascii_digit());
+    (digits && written.parse::<u16>().is_ok()) || written.strip_prefix('_').is_some_and(obfuscated)
 }
 
 /// R2.1: the `for` of each element of a `Forwarded` line; `None` where it cannot be read.
@@ -127,7 +118,7 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
             return None;
         }
     }
-    hop(&found?, Port::NumberOrObfuscated)
+    hop(&found?)
 }
 
 /// A token as it is, a quoted string without its quotes and escapes.

@@ -86,8 +86,7 @@ pub fn holds_query_credential(sources: &[Source], target: &Target) -> bool {
 
 /// R5.5: whether a source counts for this request.
 fn counts(source: &Source, request: &ModelRequest, path: &str) -> bool {
-    let handshakes_only = source.only_websocket || matches!(source.place, Place::Subprotocol(_));
-    (!handshakes_only || request.is_handshake())
+    (!source.only_websocket || request.is_handshake())
         && (source.paths.is_empty() || source.paths.iter().any(|pattern| matches(pattern, path)))
 }
 

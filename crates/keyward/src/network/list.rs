@@ -60,9 +60,16 @@ pub(crate) fn canonical(address: IpAddr) -> IpAddr {
 
 pub(crate) fn parse_network(text: &str) -> Result<IpNet, BadNetwork> {
     let unreadable = || BadNetwork::Unreadable(text.chars().take(64).collect());
-    let network = match IpAddr::from_str(text) {
-        Ok(address) => IpNet::from(canonical(address)),
-        Err(_) => text.parse::<IpNet>().map_err(|_| unreadable())?,
+    // The standard library's addresses on both sides of the slash: `ipnet` by itself reads `010.0.0.0/8`, which others take for
+    // octal.
+    let network = match text.split_once('/') {
+        None => IpNet::from(canonical(IpAddr::from_str(text).map_err(|_| unreadable())?)),
+        Some((address, length)) => {
+            let address = IpAddr::from_str(address).map_err(|_| unreadable())?;
+            let is_plain = length.bytes().all(|byte| byte.is_ascii_digit()) && (length == "0" || !length.starts_with('0'));
+            let length = length.parse().ok().filter(|_| is_plain).ok_or_else(unreadable)?;
+            IpNet::new(address, length).map_err(|_| unreadable())?
+        }
     };
     let IpNet::V6(six) = network else { return Ok(network.trunc()) };
     let Some(mapped) = six.addr().to_ipv4_mapped() else { return Ok(network.trunc()) };
@@ -101,7 +108,21 @@ mod tests {
 
     #[test]
     fn what_is_no_network() {
-        for bad in ["", "*", "10.0.0", "10.0.0.0/33", "::/129", "010.0.0.1", "a", "10.0.0.0/8 ", "fe80::1%eth0"] {
+        for bad in [
+            "",
+            "*",
+            "10.0.0",
+            "10.0.0.0/33",
+            "::/129",
+            "010.0.0.1",
+            "a",
+            "10.0.0.0/8 ",
+            "fe80::1%eth0",
+            "010.0.0.0/8",
+            "10.0.0.0/+8",
+            "10.0.0.0/08",
+            "10.0.0.0/",
+        ] {
             assert!(matches!(parse_network(bad), Err(BadNetwork::Unreadable(_))), "{bad}");
         }
         assert!(matches!(parse_network("::ffff:0.0.0.0/95"), Err(BadNetwork::WiderThanMapped(_))));
