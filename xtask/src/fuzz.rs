@@ -133,6 +133,8 @@ fn run_one(folder: &Path, programs: &Path, target: &str, seconds: u32) -> Result
     let before = findings(&artifacts)?;
 
     let mut command = Command::new(programs.join(target));
+    // Where in our code an oracle stands is told by the panic; the frames above are the fuzzer's.
+    command.env("RUST_BACKTRACE", "0");
     command.args([format!("-max_total_time={seconds}"), format!("-max_len={LONGEST_INPUT}")]);
     command.args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]);
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));
@@ -148,7 +150,7 @@ fn run_one(folder: &Path, programs: &Path, target: &str, seconds: u32) -> Result
     let mut outcome = read(target, &told);
     outcome.findings = findings(&artifacts)?.difference(&before).cloned().collect();
     if !output.status.success() {
-        eprintln!("{}", last_lines(&told, 60));
+        eprintln!("{}", complaint(&told));
         if outcome.findings.is_empty() {
             bail!("{target} ended with {} and left no input that says why", output.status);
         }
@@ -225,9 +227,15 @@ fn table(outcomes: &[Outcome]) -> String {
     text
 }
 
-fn last_lines(text: &str, count: usize) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(count)..].join("\n")
+/// What the target said before libFuzzer's own words about a dead program; of other ends, the last lines.
+fn complaint(told: &str) -> String {
+    let lines: Vec<&str> = told.lines().collect();
+    let begin = lines.iter().position(|line| line.contains("' panicked at ") || line.contains(") panicked at "));
+    let end = lines.iter().position(|line| line.contains("ERROR: libFuzzer: deadly signal"));
+    match (begin, end) {
+        (Some(begin), Some(end)) if begin < end => lines[begin..end].join("\n"),
+        _ => lines[lines.len().saturating_sub(20)..].join("\n"),
+    }
 }
 
 #[cfg(test)]
@@ -263,6 +271,13 @@ stat::new_units_added:          12
     fn a_run_that_crashed_tells_what_it_got_to() {
         let told = TOLD.lines().take(2).collect::<Vec<_>>().join("\n");
         assert_eq!((read("cookie", &told).edges, read("cookie", &told).executions), (1_200, 0));
+    }
+
+    #[test]
+    fn a_complaint_is_what_the_target_said() {
+        let told = "#1 INITED\nthread '<unnamed>' (1) panicked at x.rs:1:2:\nthis\nand that\n==1== ERROR: libFuzzer: deadly signal\nMS: 1";
+        assert_eq!(complaint(told), "thread '<unnamed>' (1) panicked at x.rs:1:2:\nthis\nand that");
+        assert_eq!(complaint("ALARM\n==1== ERROR: libFuzzer: timeout"), "ALARM\n==1== ERROR: libFuzzer: timeout");
     }
 
     #[test]
