@@ -227,6 +227,13 @@ pub(super) fn cases() -> Vec<Case> {
             "Forwarded: for=\"198.51.100.1\nForwarded: for=\"203.0.113.9\"",
             "203.0.113.9",
         ),
+        ("R2.2 Forwarded may leave the quotes around a port out", FORWARDED, "Forwarded: for=203.0.113.9:80", "203.0.113.9"),
+        (
+            "R2.2 blanks before the sign in Forwarded cannot be read",
+            FORWARDED,
+            "Forwarded: for=198.51.100.1, for =203.0.113.9",
+            "127.0.0.9",
+        ),
         ("R2.2 an obfuscated port is dropped", FORWARDED, "Forwarded: for=\"203.0.113.9:_port\"", "203.0.113.9"),
         ("R2.1 X-Real-IP names the client", REAL_IP, "X-Real-IP: 203.0.113.9", "203.0.113.9"),
         (

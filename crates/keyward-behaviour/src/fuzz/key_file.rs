@@ -46,7 +46,7 @@ fn judge_complaint(line: usize, written: &str, told: &BadRow) {
     assert_eq!(told.line, line, "{told}\n{written}");
     assert!(!told.problem.is_empty(), "{written} is refused without a word");
     // Where it stands among what is no secret, it may be repeated.
-    let is_the_key = written.contains(r#""key":"CANARY""#) || serde_json::from_str::<serde_json::Value>(written).is_err();
+    let is_the_key = written.contains(r#""key":"CANARY""#) || written == "CANARY";
     let is_alone = written.matches("CANARY").count() == 1;
     assert!(!(is_the_key && is_alone && told.problem.contains("CANARY")), "{told}\n{written}");
 }

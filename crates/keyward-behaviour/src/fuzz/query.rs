@@ -2,7 +2,7 @@
 //!
 //! Two judges: the model, and the `form_urlencoded` parser of the URL Standard's authors, who know nothing of credentials.
 
-use super::{sources::Observed, step::at_once};
+use super::{sources::Observed, step::at_once, written};
 use crate::model::{candidates, request::ModelRequest, target::Target};
 
 /// What each source reads, decoded: one name with a byte that is always encoded.
@@ -15,8 +15,7 @@ thread_local! {
 /// Runs one input: the query, without its question mark.
 pub fn run(data: &[u8]) {
     let Ok(query) = std::str::from_utf8(data) else { return };
-    // Types of `http` cut a fragment off before anybody sees it.
-    if query.contains('#') {
+    if !written::is_kept(format!("/?{query}").as_bytes()) {
         return;
     }
     OBSERVED.with(|observed| {

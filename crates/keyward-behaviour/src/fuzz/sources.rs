@@ -49,8 +49,7 @@ impl Observed {
     /// Panics if the core finds other candidates than the model. Gives what each authenticator would have been asked about;
     /// `None` where the request is none that a parser would let through.
     pub(super) fn compare(&self, request: &ModelRequest) -> Option<Vec<String>> {
-        // Types of `http` cut a fragment off before anybody sees it.
-        let head = in_process::in_http_types(request).filter(|_| !request.target.contains(&b'#'))?;
+        let head = in_process::in_http_types(request).filter(|_| written::is_kept(&request.target))?;
         let explanation = at_once(self.guard.explain(&head));
         let asked = self.asked.take();
         let expected = expectation(&self.policy, request);

@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt as _;
 
+use super::written;
 use crate::{
     cases::START,
     compare::differences,
@@ -24,8 +25,7 @@ pub(super) fn step(world: &World) -> Vec<crate::wire::Received> {
     let mut answers = Vec::new();
     for (number, step) in world.steps.iter().enumerate() {
         now += step.wait;
-        // Types of `http` cut a fragment off before anybody sees it.
-        if step.request.target.contains(&b'#') {
+        if !written::is_kept(&step.request.target) {
             continue;
         }
         let asked = at_once(service.ask(&step.request, now));

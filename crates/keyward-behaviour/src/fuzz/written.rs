@@ -137,6 +137,14 @@ pub fn request(text: &[u8], peer: Option<IpAddr>) -> ModelRequest {
     ModelRequest { method, target: target.to_vec(), headers, body: Vec::new(), peer }
 }
 
+/// Whether types of `http` keep a target as it came. They cut a fragment off, and take what is no scheme for one (`://a/b`),
+/// before any guard or router sees it.
+pub fn is_kept(target: &[u8]) -> bool {
+    let is_scheme = |scheme: &[u8]| scheme.first().is_some_and(u8::is_ascii_alphabetic);
+    let scheme = target.windows(3).position(|window| window == b"://").map(|end| &target[..end]);
+    !target.contains(&b'#') && (target.starts_with(b"/") || scheme.is_none_or(is_scheme))
+}
+
 fn cut(line: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     let place = line.iter().position(|byte| *byte == at)?;
     Some((&line[..place], &line[place + 1..]))
@@ -194,6 +202,21 @@ GET /\xff
         assert_eq!(world.steps[1].wait, 5 * SECOND);
         assert_eq!(world.steps[0].request.values("X-API-Key"), [b"al:pha"]);
         assert_eq!(String::from_utf8_lossy(&text(&world)), String::from_utf8_lossy(text_of));
+    }
+
+    #[test]
+    fn targets_that_are_kept() {
+        for (target, kept) in [
+            ("/a?b", true),
+            ("/a://b", true),
+            ("http://a/b", true),
+            ("*", true),
+            ("/a#b", false),
+            ("://a/b", false),
+            ("1://a", false),
+        ] {
+            assert_eq!(is_kept(target.as_bytes()), kept, "{target}");
+        }
     }
 
     #[test]

@@ -121,10 +121,11 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     hop(&found?)
 }
 
-/// A token as it is, a quoted string without its quotes and escapes.
+/// A token as it is, colons included, since many write `for=192.0.2.1:80`; a quoted string without its quotes and escapes.
 fn unquote(written: &str) -> Option<String> {
     let Some(quoted) = written.strip_prefix('"') else {
-        return (!written.is_empty() && written.bytes().all(super::target::is_token_byte)).then(|| written.to_owned());
+        let plain = |byte: u8| super::target::is_token_byte(byte) || byte == b':';
+        return (!written.is_empty() && written.bytes().all(plain)).then(|| written.to_owned());
     };
     let mut plain = String::new();
     let mut characters = quoted.chars();

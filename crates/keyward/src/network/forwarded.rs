@@ -40,7 +40,8 @@ pub(super) fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
             return found;
         }
         let equals = rest.iter().position(|&byte| byte == b'=')?;
-        let (name, value) = (trim_blanks(&rest[..equals]), &rest[equals + 1..]);
+        // No blanks around the sign: RFC 7239 has none.
+        let (name, value) = (&rest[..equals], &rest[equals + 1..]);
         if name.is_empty() || !name.iter().all(|&byte| crate::source::is_token_byte(byte)) {
             return None;
         }
@@ -155,6 +156,7 @@ mod tests {
         for (text, expected) in [
             ("for=192.0.2.1", Some("192.0.2.1")),
             ("FOR = 192.0.2.1", None),
+            ("FOR =192.0.2.1", None),
             ("For=\"[2001:db8::1]:80\";proto=http; by=203.0.113.43", Some("2001:db8::1")),
             ("proto=http;for=\"192.0.2.\\1\"", Some("192.0.2.1")),
             ("for=192.0.2.1;for=192.0.2.2", None),
