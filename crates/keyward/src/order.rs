@@ -127,6 +127,7 @@ fn authorise<'r, H: Head + ?Sized>(
         let told = match policy::route(&guard.policy.report_only.routes, trail.head.method(), path) {
             RouteMatch::Route(route) => lacks(&route.requirement),
             RouteMatch::MethodNotNamed => Some(Kind::Route),
+            RouteMatch::Ambiguous => Some(Kind::Path),
             RouteMatch::Unnamed => None,
         };
         if let Some(kind) = told {

@@ -8,6 +8,8 @@
 //! 3. If the policy has any path rule: no `.` or `..` segment, no empty segment but a last one, no `\`, and no encoded `/`,
 //!    `\` or NUL; dots before a `;` count as dots. A raw `\` is refused too, though R1.2 names the encoded one: servers behind a proxy read it as `/`.
 //! 4. A trailing `/` counts as none.
+//! 5. Routes are held against what other servers make of it as well: those that decode everything, and those that cut
+//!    parameters off segments (see [`RulePath::other_readings`]).
 
 use std::borrow::Cow;
 
@@ -49,6 +51,21 @@ impl<'r> RulePath<'r> {
         }
         Ok(Self { decoded, sent })
     }
+
+    /// What servers may see that decode reserved characters too (`/reports%3Apurge`), and what those do that then cut `;x` off
+    /// each segment. Nothing for a path that has neither.
+    pub(crate) fn other_readings(&self) -> impl Iterator<Item = Vec<u8>> {
+        let decoded = self.decoded.contains(['%', ';']).then(|| decode_all(&self.decoded));
+        let cut = decoded.as_deref().map(|decoded| {
+            let segments = decoded.split(|byte| *byte == b'/');
+            segments.map(|segment| segment.split(|byte| *byte == b';').next().unwrap_or_default()).collect::<Vec<_>>().join(&b'/')
+        });
+        decoded.into_iter().chain(cut)
+    }
+}
+
+fn decode_all(path: &str) -> Vec<u8> {
+    percent_encoding::percent_decode_str(path).collect()
 }
 
 fn decode_unreserved(path: &str) -> Result<Cow<'_, str>, AmbiguousPath> {
@@ -119,6 +136,14 @@ impl PathPattern {
         self.holds(path.sent)
     }
 
+    /// Whether it matches one of the [`RulePath::other_readings`], which are decoded as a whole.
+    pub(crate) fn matches_reading(&self, reading: &[u8]) -> bool {
+        match self {
+            Self::Exact(exact) => decode_all(exact) == reading,
+            Self::Below(prefix) => reading.strip_prefix(&decode_all(prefix)[..]).is_some_and(|below| !below.is_empty()),
+        }
+    }
+
     fn holds(&self, path: &str) -> bool {
         match self {
             Self::Exact(exact) => **exact == *path,
@@ -177,6 +202,16 @@ mod tests {
         ] {
             assert_eq!(read(path).as_deref(), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn other_servers_read_it_otherwise() {
+        let readings = |path| RulePath::read("GET", path, None, true).unwrap().other_readings().collect::<Vec<_>>();
+        assert!(readings("/reports/1").is_empty() && readings("/%72eports").is_empty());
+        assert_eq!(readings("/a%3Ab;c/d"), [&b"/a:b;c/d"[..], b"/a:b/d"]);
+        assert_eq!(readings("/a%3Bb/%2541"), [&b"/a;b/%41"[..], b"/a/%41"], "decoded once");
+        let pattern = PathPattern::parse("/caf%C3%A9/*").unwrap();
+        assert!(pattern.matches_reading("/café/x".as_bytes()) && !pattern.matches_reading("/café/".as_bytes()));
     }
 
     #[test]

@@ -11,6 +11,18 @@ methods = ['GET']
 scopes = ['reports:read']
 ";
 
+const ODD_NAMES: &str = "
+[[routes]]
+path = '/jobs:purge'
+scopes = ['admin']
+[[routes]]
+path = '/caf%C3%A9'
+scopes = ['admin']
+[[routes]]
+path = '/below/*'
+scopes = ['admin']
+";
+
 const READER: &str = r#"{"key":"reader","name":"reader","scopes":["reports:read"]}"#;
 
 const PREFLIGHT: &str = "OPTIONS /a\nOrigin: https://page.test\nAccess-Control-Request-Method: PUT";
@@ -101,6 +113,22 @@ fn paths() -> Vec<Case> {
             .ask("GET /%7zeports/1\nX-API-Key: alpha", allowed())
             .ask("GET /reports/%7\nX-API-Key: alpha", denied("scope"))
             .ask("GET /reports/%zz\nX-API-Key: alpha", denied("scope")),
+        case("R1.2 a path that other servers read as another route is refused", ODD_NAMES)
+            .key("alpha")
+            .ask("GET /jobs:purge\nX-API-Key: alpha", denied("scope"))
+            .ask("GET /jobs%3Apurge\nX-API-Key: alpha", denied("path"))
+            .ask("GET /jobs%3Astart\nX-API-Key: alpha", allowed())
+            .ask("GET /caf%C3%A9\nX-API-Key: alpha", denied("scope"))
+            .ask("GET /caf%c3%a9\nX-API-Key: alpha", denied("path"))
+            .ask("GET /caf%25C3%A9\nX-API-Key: alpha", allowed()),
+        case("R1.2 a path whose parameters hide another route is refused", ODD_NAMES)
+            .key("alpha")
+            .ask("GET /jobs:purge;a=b\nX-API-Key: alpha", denied("path"))
+            .ask("GET /jobs:purge%3Ba\nX-API-Key: alpha", denied("path"))
+            .ask("GET /below;a/1\nX-API-Key: alpha", denied("path"))
+            .ask("GET /below/1;a\nX-API-Key: alpha", denied("scope"))
+            .ask("GET /below/1%3Ba\nX-API-Key: alpha", denied("scope"))
+            .ask("GET /elsewhere;a\nX-API-Key: alpha", allowed()),
         case("R1.2 the query is no part of the path", REPORTS)
             .key("alpha")
             .ask("GET /a?b=/../c//d%2F\nX-API-Key: alpha", allowed()),

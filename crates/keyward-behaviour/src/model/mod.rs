@@ -123,6 +123,9 @@ impl Model {
         if target::is_open(&self.policy, &target.path) || target::is_passing_preflight(&self.policy, request) {
             return Ok(Pass::Unguarded);
         }
+        if !target::all_read_the_same_route(&self.policy, &request.method, &path) {
+            return Err(ModelDenial::of("path"));
+        }
         let demands = match target::route(&self.policy, &request.method, &path) {
             Routing::Route(route) => Demands::of(&route).and(more),
             Routing::Unnamed => more.clone(),

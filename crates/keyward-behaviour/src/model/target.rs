@@ -97,6 +97,47 @@ pub enum Routing {
     Forbidden,
 }
 
+/// R1.2: whether every server would be led to the same route: those that decode reserved characters too, and those that then
+/// cut a segment at its first `;`.
+pub fn all_read_the_same_route(policy: &ModelPolicy, method: &str, path: &str) -> bool {
+    // Bytes as characters, so that what is no UTF-8 stays what it is.
+    let decoded = |text: &str| {
+        let (mut decoded, mut rest) = (String::new(), text);
+        while let Some(first) = rest.chars().next() {
+            match rest.strip_prefix('%').and_then(|after| after.get(..2)).and_then(hexadecimal) {
+                Some(byte) => {
+                    decoded.push(char::from(byte));
+                    rest = &rest[3..];
+                }
+                None => {
+                    decoded.push(first);
+                    rest = &rest[first.len_utf8()..];
+                }
+            }
+        }
+        decoded
+    };
+    let mut decoding = policy.clone();
+    for (route, place) in decoding.routes.iter_mut().zip(0..) {
+        route.path = decoded(&route.path);
+        // Two routes may be alike but for their place.
+        route.scopes.push(format!("place {place}"));
+    }
+    let mut as_written = policy.clone();
+    for (route, place) in as_written.routes.iter_mut().zip(0..) {
+        route.scopes.push(format!("place {place}"));
+    }
+    let named = |routing: Routing| match routing {
+        Routing::Route(route) => route.scopes.last().cloned(),
+        Routing::Unnamed => Some("unnamed".to_owned()),
+        Routing::Forbidden => Some("forbidden".to_owned()),
+    };
+    let reading = decoded(path);
+    let cut: Vec<&str> = reading.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
+    let expected = named(route(&as_written, method, path));
+    [reading.clone(), cut.join("/")].iter().all(|reading| named(route(&decoding, method, reading)) == expected)
+}
+
 /// R1.3: the first route whose path and method match.
 pub fn route(policy: &ModelPolicy, method: &str, path: &str) -> Routing {
     let naming: Vec<&Route> = policy.routes.iter().filter(|route| matches(&route.path, path)).collect();

@@ -135,17 +135,38 @@ pub(crate) enum RouteMatch<'p> {
     Route(&'p RouteRule),
     /// Some route names the path, none under this method: a forgotten method must not be an open door.
     MethodNotNamed,
+    /// Some servers would take the path for another one, of which other rules hold.
+    Ambiguous,
 }
 
 pub(crate) fn route<'p>(routes: &'p [RouteRule], method: &str, path: &RulePath<'_>) -> RouteMatch<'p> {
+    let found = find(routes, method, |pattern| pattern.matches(path));
+    if path.other_readings().any(|reading| find(routes, method, |pattern| pattern.matches_reading(&reading)) != found) {
+        return RouteMatch::Ambiguous;
+    }
+    match found {
+        Found::Unnamed => RouteMatch::Unnamed,
+        Found::MethodNotNamed => RouteMatch::MethodNotNamed,
+        Found::Route(index) => RouteMatch::Route(&routes[index]),
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Found {
+    Unnamed,
+    MethodNotNamed,
+    Route(usize),
+}
+
+fn find(routes: &[RouteRule], method: &str, matches: impl Fn(&PathPattern) -> bool) -> Found {
     let mut named = false;
-    for route in routes.iter().filter(|route| route.pattern.matches(path)) {
+    for (index, route) in routes.iter().enumerate().filter(|(_, route)| matches(&route.pattern)) {
         if route.takes(method) {
-            return RouteMatch::Route(route);
+            return Found::Route(index);
         }
         named = true;
     }
-    if named { RouteMatch::MethodNotNamed } else { RouteMatch::Unnamed }
+    if named { Found::MethodNotNamed } else { Found::Unnamed }
 }
 
 #[derive(Debug, Clone)]

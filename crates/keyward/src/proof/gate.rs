@@ -48,6 +48,7 @@ impl<'g> Gate<'g> {
             RouteMatch::Unnamed => (None, false),
             RouteMatch::Route(route) => (Some(&route.requirement), route.optional),
             RouteMatch::MethodNotNamed => return Err(Kind::Route),
+            RouteMatch::Ambiguous => return Err(Kind::Path),
         };
         if guard.needs_client && trail.client.address.is_none() {
             return Err(trail.no_peer());
