@@ -18,6 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = [
         ("R13 a cookie from the own origin may write", "POST /a\nCookie: api-key=alpha\nOrigin: https://own.test", true),
         ("R13 a cookie from a foreign origin may not write", "POST /a\nCookie: api-key=alpha\nOrigin: https://evil.test", false),
+        ("R13 the own origin may be written in capitals", "POST /a\nCookie: api-key=alpha\nOrigin: HTTPS://Own.Test", true),
         ("R13 a cookie from a null origin may not write", "POST /a\nCookie: api-key=alpha\nOrigin: null", false),
         ("R13 another scheme is a foreign origin", "POST /a\nCookie: api-key=alpha\nOrigin: http://own.test", false),
         ("R13 another port is a foreign origin", "POST /a\nCookie: api-key=alpha\nOrigin: https://own.test:8443", false),

@@ -140,7 +140,10 @@ pub fn request(text: &[u8], peer: Option<IpAddr>) -> ModelRequest {
 /// Whether types of `http` keep a target as it came. They cut a fragment off, and take what is no scheme for one (`://a/b`),
 /// before any guard or router sees it.
 pub fn is_kept(target: &[u8]) -> bool {
-    let is_scheme = |scheme: &[u8]| scheme.first().is_some_and(u8::is_ascii_alphabetic);
+    let is_scheme = |scheme: &[u8]| {
+        let rest = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+        scheme.first().is_some_and(u8::is_ascii_alphabetic) && scheme.iter().all(rest)
+    };
     let scheme = target.windows(3).position(|window| window == b"://").map(|end| &target[..end]);
     !target.contains(&b'#') && (target.starts_with(b"/") || scheme.is_none_or(is_scheme))
 }
@@ -214,6 +217,7 @@ GET /\xff
             ("/a#b", false),
             ("://a/b", false),
             ("1://a", false),
+            ("a~b://c", false),
         ] {
             assert_eq!(is_kept(target.as_bytes()), kept, "{target}");
         }

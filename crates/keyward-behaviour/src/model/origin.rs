@@ -16,7 +16,7 @@ pub fn allows(policy: &ModelPolicy, request: &ModelRequest, source: &Source) -> 
         return true;
     }
     let origins = request.values("Origin");
-    let from_another_site = request.values("Sec-Fetch-Site").contains(&&b"cross-site"[..]);
+    let from_another_site = request.values("Sec-Fetch-Site").iter().any(|site| site.eq_ignore_ascii_case(b"cross-site"));
     match origins.as_slice() {
         // Whoever allows another site's page to open sockets allows what its browser says about that.
         [origin] if handshake && is_allowed_for_handshakes(policy, origin) => true,
@@ -28,18 +28,20 @@ pub fn allows(policy: &ModelPolicy, request: &ModelRequest, source: &Source) -> 
 }
 
 fn is_allowed_for_handshakes(policy: &ModelPolicy, origin: &[u8]) -> bool {
-    policy.websocket.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin)
+    policy.websocket.allowed_origins.iter().any(|allowed| origin_of(allowed).as_bytes().eq_ignore_ascii_case(origin))
 }
 
 fn is_own(policy: &ModelPolicy, origin: &[u8]) -> bool {
-    policy.access.public_url.as_deref().map(origin_of).is_some_and(|own| own.as_bytes() == origin)
+    policy.access.public_url.as_deref().map(origin_of).is_some_and(|own| own.as_bytes().eq_ignore_ascii_case(origin))
 }
 
-/// Scheme and authority of a URL.
+/// Scheme and authority of a URL, without the port that the scheme has anyway: as browsers write origins.
 fn origin_of(url: &str) -> String {
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
     let end = url[after_scheme..].find('/').map_or(url.len(), |at| after_scheme + at);
-    url[..end].to_owned()
+    let origin = url[..end].to_ascii_lowercase();
+    let default_port = if origin.starts_with("https:") { ":443" } else { ":80" };
+    origin.strip_suffix(default_port).unwrap_or(&origin).to_owned()
 }
 
 #[cfg(test)]
