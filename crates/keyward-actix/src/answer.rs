@@ -5,15 +5,27 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use actix_web::HttpResponse;
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Bytes;
 use keyward::{AnswerHeaders, Denial};
 
 use crate::names::{Names, same_name, same_value};
 
-/// The answer to a denied request.
+/// The answer to a denied request, for the middleware around.
+pub(crate) fn refused<B>(request: ServiceRequest, denial: Denial) -> ServiceResponse<EitherBody<B>> {
+    let (request, payload) = request.into_parts();
+    let response = denied(denial);
+    let response = match request.headers().contains_key(header::TRANSFER_ENCODING) {
+        true => response.map_body(|_, answer| BoxBody::new(Unread { answer, _payload: payload })),
+        false => response,
+    };
+    ServiceResponse::new(request, response.map_into_right_body())
+}
+
+/// The answer to a request that is denied.
 pub(crate) fn denied(denial: Denial) -> HttpResponse<BoxBody> {
     // The statuses of R10 are statuses in any version of `http`; a server's fault must not look like a success.
     let status = StatusCode::from_u16(denial.status().as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -41,6 +53,27 @@ pub(crate) fn dress(headers: &mut HeaderMap, own: &AnswerHeaders, names: &Names)
         {
             headers.insert(name, value);
         }
+    }
+}
+
+/// An answer that keeps the request's own body until it is sent, without reading any of it.
+///
+/// A body in chunks that is dropped before is read to its end by actix-web, for as long as the client cares to send. One that is
+/// there and unread makes it end the connection.
+struct Unread {
+    answer: BoxBody,
+    _payload: Payload,
+}
+
+impl MessageBody for Unread {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.answer.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.answer.as_pin_mut().poll_next(context)
     }
 }
 

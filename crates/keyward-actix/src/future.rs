@@ -76,9 +76,7 @@ where
             match this.state.as_mut().project() {
                 StateProjection::Denied { denied } => {
                     return match denied.take() {
-                        Some((denial, request)) => {
-                            Poll::Ready(Ok(request.into_response(answer::denied(denial).map_into_right_body())))
-                        }
+                        Some((denial, request)) => Poll::Ready(Ok(answer::refused(request, denial))),
                         // Polled after its end, which the contract of futures forbids: it never ends a second time.
                         None => Poll::Pending,
                     };

@@ -104,11 +104,12 @@ pub(crate) struct Rules {
 impl Rules {
     /// What the inner service gets to see of an allowed request, and what its answer has to carry.
     pub(crate) fn enforce(&self, decision: Decision, request: &mut ServiceRequest) -> Result<AnswerHeaders, Denial> {
+        // Of a denied one too: its answer takes the request along to middleware further outside.
+        strip(request, self.guard.strip(), &self.names);
         let pass = match decision {
             Decision::Denied(denial) => return Err(denial),
             Decision::Allowed(pass) => pass,
         };
-        strip(request, self.guard.strip(), &self.names);
         let headers = pass.headers();
         request.extensions_mut().insert::<Pass>(pass);
         Ok(headers)

@@ -461,3 +461,16 @@ fn no_header_of_credentials_can_carry_ids() {
     let other_way_round = "sources = [{ header = \"X-Trace\" }]\n[response]\nrequest_id_header = \"X-Trace\"";
     assert_eq!(Policy::from_toml("policy.toml", other_way_round).unwrap_err().faults()[0].line, Some(1));
 }
+
+#[test]
+fn a_principal_tells_which_scopes_it_holds() {
+    let store = MemoryStore::new();
+    let scoped = NewKey::named("scoped").scope("reports:*").unwrap().scope("jobs:run").unwrap();
+    let made = pollster::block_on(Keys::new(store.clone()).create(scoped)).unwrap();
+    let guard = builder("").store(store).build().unwrap();
+    let request = Request::get("/").header("x-api-key", made.secret().expose()).body(()).unwrap();
+    let Decision::Allowed(pass) = guard.decide_blocking(&request) else { panic!("a good key is let in") };
+    let holds = |scope| pass.principal().unwrap().has_scope(scope);
+    assert!(holds("jobs:run") && holds("reports:read") && holds("reports:read:all"));
+    assert!(!holds("jobs") && !holds("jobs:run:now") && !holds("reports") && !holds("other"));
+}

@@ -560,3 +560,16 @@ fn a_demand_in_answer_to_a_head_has_a_length_and_no_body() {
     // Ids are all of one length.
     assert_eq!(to_head.headers()[http::header::CONTENT_LENGTH], to_get.body().len().to_string());
 }
+
+#[test]
+fn a_preflight_is_no_key_to_a_handler_whose_own_guard_demands_one() {
+    let guard = builder("").store(MemoryStore::new()).build().unwrap();
+    let preflight = with(
+        Request::builder().method("OPTIONS").header("origin", "https://page.test").header("access-control-request-method", "GET"),
+    );
+    let passed = pass(guard.decide_blocking(&preflight));
+    let demands = guard.requiring(scopes!["reports:read"]);
+    let Some(Err(denial)) = demands.within(&passed, &preflight) else { panic!("let through to the handler") };
+    assert_eq!(pollster::block_on(denial.wait()).unwrap().kind(), Kind::Missing);
+    assert!(matches!(guard.within(&passed, &preflight), Some(Ok(()))), "a guard that demands nothing more");
+}

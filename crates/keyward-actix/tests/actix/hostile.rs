@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use crate::support::{Store, guarded, serve, status};
 use actix_web::{App, web};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 const POLICY: &str = r#"
 sources = [{ bearer = true }, { header = "X-API-Key" }, { cookie = "key" }, { query = "api_key" }]
@@ -91,4 +93,21 @@ async fn bytes_beyond_ascii_in_other_headers_stay_as_they_are() {
     let request = [b"GET / HTTP/1.1\r\nX-Other: \xe4\xff\r\nX-API-Key: ", guarded.plain.as_bytes(), b"\r\n"].concat();
     let (status, answer) = send(address, &request).await;
     assert!(status == 200 && answer.ends_with("Some([228, 255])"), "{answer}");
+}
+
+#[tokio::test]
+async fn nobody_can_go_on_sending_a_body_in_chunks_after_a_denial() {
+    let guarded = guarded("", Store::InMemory).await;
+    let guard = guarded.guard.clone();
+    let address = serve(move || App::new().wrap(keyward_actix::guard(guard.clone())));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n").await.unwrap();
+    let sending = async {
+        // The server goes on reading for a few seconds, so that the client gets to see the answer; then that is that.
+        while stream.write_all(b"3\r\nabc\r\n").await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(60), sending).await;
+    assert!(ended.is_ok(), "still read");
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
@@ -20,6 +21,8 @@ pub(crate) struct Guarded {
     pub(crate) plain: String,
     /// A key with the scope `reports:read`.
     pub(crate) reader: String,
+    /// How often a slow store was asked.
+    pub(crate) lookups: Arc<AtomicUsize>,
 }
 
 /// Whether the store answers at once.
@@ -35,20 +38,26 @@ pub(crate) async fn guarded(policy: &str, store: Store) -> Guarded {
     let plain = keys.create(NewKey::named("plain")).await.unwrap();
     let reader = keys.create(NewKey::named("reader").scope("reports:read").unwrap()).await.unwrap();
     let builder = Guard::builder(Policy::from_toml("policy.toml", policy).unwrap());
+    let lookups = Arc::new(AtomicUsize::new(0));
     let builder = match store {
         Store::InMemory => builder.store(memory),
-        Store::Slow(delay) => builder.store(Slow(memory, delay)),
+        Store::Slow(delay) => builder.store(Slow { store: memory, delay, lookups: lookups.clone() }),
     };
     let secret = |made: &keyward::Made| made.secret().expose().to_owned();
-    Guarded { guard: builder.build().unwrap(), plain: secret(&plain), reader: secret(&reader) }
+    Guarded { guard: builder.build().unwrap(), plain: secret(&plain), reader: secret(&reader), lookups }
 }
 
 /// A store that always has to be waited for.
-struct Slow(MemoryStore, Duration);
+struct Slow {
+    store: MemoryStore,
+    delay: Duration,
+    lookups: Arc<AtomicUsize>,
+}
 
 impl KeyStore for Slow {
     fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
-        let (found, delay) = (self.0.find(presented), self.1);
+        let (found, delay) = (self.store.find(presented), self.delay);
+        self.lookups.fetch_add(1, Ordering::SeqCst);
         Answer::Pending(Box::pin(async move {
             tokio::time::sleep(delay).await;
             found.wait().await

@@ -77,9 +77,9 @@ impl Allowed {
             How::To(principal) => {
                 requirements.iter().find_map(|requirement| Some((unmet(principal, requirement)?, Some(requirement))))
             }
-            // A browser's preflight never carries a key, and what follows it is asked for one.
-            How::Preflight => None,
-            How::OpenPath | How::WithoutKeys | How::Anonymous { by_policy: true } if needs_nothing => None,
+            // A preflight goes as far as to the layers that answer it, and no further: a handler whose own guard demands something
+            // would otherwise run for anybody who asks by OPTIONS.
+            How::Preflight | How::OpenPath | How::WithoutKeys | How::Anonymous { by_policy: true } if needs_nothing => None,
             // Another guard let nobody in; this one only does so if it was told to.
             How::Anonymous { by_policy: false } if needs_nothing && optional => None,
             _ => Some((Kind::Missing, None)),
