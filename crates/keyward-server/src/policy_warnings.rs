@@ -45,8 +45,34 @@ struct Said {
     configured_keys: Vec<Spanned<ConfiguredKeys>>,
     access: Access,
     network: Network,
+    routes: Vec<Route>,
     websocket: WebSocket,
     tickets: Option<Spanned<toml::Table>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Route {
+    path: Spanned<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
+    any_scope: Vec<String>,
+    #[serde(default)]
+    kinds: Vec<String>,
+}
+
+impl Route {
+    fn demands_something(&self) -> bool {
+        !(self.scopes.is_empty() && self.any_scope.is_empty() && self.kinds.is_empty())
+    }
+
+    /// Whether it is about a path, which is not a pattern.
+    fn names(&self, path: &str) -> bool {
+        match self.path.get_ref().strip_suffix("/*") {
+            Some(above) => path.strip_prefix(above).is_some_and(|below| below.starts_with('/')),
+            None => self.path.get_ref().trim_end_matches('/') == path,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -120,7 +146,7 @@ impl PolicyText {
 
     /// Everything that means less than it says.
     pub(crate) fn warnings(&self) -> Vec<Warning> {
-        let mut warnings = [self.not_carried_out(), self.without_keys(), self.proxies()].concat();
+        let mut warnings = [self.not_carried_out(), self.without_keys(), self.proxies(), self.below_only()].concat();
         warnings.sort_by_key(|warning| warning.line);
         warnings
     }
@@ -178,6 +204,23 @@ impl PolicyText {
     }
 
     /// R15 is for policies that have configured keys and nothing else.
+    /// R1.3: `/x/*` is not `/x`, which the handler of many a router's tail answers as well.
+    fn below_only(&self) -> Vec<Warning> {
+        let routes = &self.said.routes;
+        let demanding = routes.iter().filter(|route| route.demands_something());
+        let below = demanding.filter_map(|route| Some((route, route.path.get_ref().strip_suffix("/*")?)));
+        let alone = below.filter(|(_, path)| !path.is_empty() && !routes.iter().any(|route| route.names(path)));
+        alone
+            .map(|(route, _)| Warning {
+                line: self.line(&route.path),
+                field: "routes.path",
+                problem: "is about what is below it only: the path itself, with and without a `/` at its end, needs a key and no scope",
+                mend: "add a route for the path without `/*`",
+                is_said_by_guards: false,
+            })
+            .collect()
+    }
+
     fn without_keys(&self) -> Vec<Warning> {
         let Some(flag) = is_on(self.said.access.insecure_allow_without_keys.as_ref()) else { return Vec::new() };
         let (problem, mend) = if self.asks_the_store() {
@@ -270,6 +313,12 @@ mod tests {
             ("[network]\n\ntrusted_proxies = [\"10.0.0.1\"]", &[(Some(3), "network.trusted_proxies")]),
             ("[network]\ntrusted_proxies = [\"10.0.0.1\"]\nclient_address_header = \"X-Real-IP\"", &[]),
             ("[network]\ntrusted_proxies = []", &[]),
+            ("[[routes]]\npath = \"/x/*\"\nscopes = [\"a:b\"]", &[(Some(2), "routes.path")]),
+            ("[[routes]]\npath = \"/x/*\"\nkinds = [\"a\"]", &[(Some(2), "routes.path")]),
+            ("[[routes]]\npath = \"/x/*\"\noptional = true", &[]),
+            ("[[routes]]\npath = \"/x/*\"\nscopes = [\"a:b\"]\n[[routes]]\npath = \"/x/\"", &[]),
+            ("[[routes]]\npath = \"/x/y/*\"\nscopes = [\"a:b\"]\n[[routes]]\npath = \"/x/*\"", &[]),
+            ("[[routes]]\npath = \"/*\"\nscopes = [\"a:b\"]", &[]),
             ("[access]\ninsecure_allow_without_keys = false", &[]),
             ("[access]\ninsecure_allow_without_keys = true", &[(Some(2), "access.insecure_allow_without_keys")]),
         ] {

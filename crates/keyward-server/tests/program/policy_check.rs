@@ -29,6 +29,7 @@ fn what_is_not_carried_out_is_a_warning() {
         places,
         [
             "every-name.toml:12 warning authenticators",
+            "every-name.toml:42 warning routes.path",
             "every-name.toml:58 warning websocket.on_denial",
             "every-name.toml:62 warning tickets"
         ]
@@ -38,7 +39,7 @@ fn what_is_not_carried_out_is_a_warning() {
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((ran.status, document["ok"].as_bool(), ran.err.as_str()), (0, Some(true), ""));
     let warnings = document["warnings"].as_array().unwrap();
-    assert_eq!((warnings.len(), &warnings[1]["line"], &warnings[1]["field"]), (3, &58.into(), &"websocket.on_denial".into()));
+    assert_eq!((warnings.len(), &warnings[2]["line"], &warnings[2]["field"]), (4, &58.into(), &"websocket.on_denial".into()));
     assert!(warnings.iter().all(|warning| warning["problem"].is_string() && warning["mend"].is_string()));
 }
 
