@@ -5,6 +5,8 @@ use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -17,14 +19,28 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use keyward::{Guard, Peer};
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 use warp::{Filter, Rejection, Reply};
 
 use crate::accept::Accept;
+
+/// A connection has so long to make a request. hyper begins to count only when it knows which HTTP is spoken, and in HTTP/2 not
+/// even then: a client that says nothing, or nothing but a preface, would stay for ever, and so would a server that is to end.
+const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(30);
+
+/// A client of HTTP/2 that is silent for so long is asked whether it is there.
+const PING_AFTER: Duration = Duration::from_secs(30);
+
+/// It has so long to say that it is.
+const PONG_WITHIN: Duration = Duration::from_secs(20);
 
 /// Serves routes behind a guard: what `warp::serve` is without one.
 ///
 /// The guard is around all of them, and around warp's own answers to wrong paths and methods. HTTP/1.1, HTTP/2 and WebSockets are
 /// served; each request carries the address of its connection's other end.
+///
+/// Connections are given up that make no request within 30 seconds, that take as long for a head of HTTP/1, and in HTTP/2 those
+/// whose client answers no ping. Requests that a handler has, bodies and WebSockets are not bounded: that is the routes' part.
 ///
 /// ```no_run
 /// use keyward::Guard;
@@ -108,7 +124,8 @@ where
     L: Accept,
 {
     /// Ends when the signal comes: no connection is taken any more, and requests that are under way are answered first. WebSockets
-    /// are not waited for.
+    /// are not waited for. A client that never ends its body, or never reads its answer, is: who cannot wait for it bounds the time
+    /// of what this returns.
     ///
     /// ```no_run
     /// # use warp::Filter;
@@ -151,20 +168,29 @@ where
                 Either::Right(((), _)) => break,
             };
             let service = service.clone();
+            let asked = Arc::new(AtomicBool::new(false));
+            let has_asked = asked.clone();
             let service = service_fn(move |mut request: Request<Incoming>| {
+                asked.store(true, Ordering::Relaxed);
                 if let Some(peer) = peer {
                     request.extensions_mut().insert(Peer(peer));
                 }
                 service.call(request)
             });
             let mut builder = auto::Builder::new(TokioExecutor::new());
-            // With a timer, hyper bounds the time that a head may take. warp's own server gives it none.
+            // With a timer, hyper bounds the time that each head of HTTP/1 may take. warp's own server gives it none.
             builder.http1().timer(TokioTimer::new());
-            builder.http2().timer(TokioTimer::new());
+            // HTTP/2 has no such bound, but pings: a client that answers none is gone.
+            builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING_AFTER).keep_alive_timeout(PONG_WITHIN);
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
             let connection = connections.watch(connection);
             tokio::spawn(async move {
-                if let Err(error) = connection.await {
+                let ended = match select(pin!(connection), pin!(sleep(FIRST_REQUEST_WITHIN))).await {
+                    Either::Left((ended, _)) => ended,
+                    Either::Right(((), connection)) if has_asked.load(Ordering::Relaxed) => connection.await,
+                    Either::Right(_) => return,
+                };
+                if let Err(error) = ended {
                     // Mostly clients that broke off.
                     tracing::debug!(target: "keyward", error, "a connection ended with an error");
                 }
@@ -180,7 +206,7 @@ async fn pause_after(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
         tracing::error!(target: "keyward", %error, "no connection can be taken");
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(1)).await;
     }
 }
 

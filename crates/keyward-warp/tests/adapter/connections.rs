@@ -159,14 +159,3 @@ async fn connections_without_an_address_pass_no_rule_that_needs_one() {
         std::fs::remove_file(&file).unwrap();
     }
 }
-
-/// hyper bounds the time that a head may take only if it is lent a timer.
-#[tokio::test(start_paused = true)]
-async fn a_head_that_never_ends_is_given_up() {
-    let service = start("", |_| warp::path!("x").map(|| "in")).await;
-    let mut stream = TcpStream::connect(service.address).await.unwrap();
-    stream.write_all(b"GET /x HTTP/1.1\r\nHost: a\r\nX-API-").await.unwrap();
-    let mut answer = Vec::new();
-    tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut answer)).await.unwrap().unwrap();
-    assert_ne!(status(&String::from_utf8_lossy(&answer)), 200);
-}

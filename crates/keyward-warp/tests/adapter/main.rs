@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod hostile;
+mod patience;
 mod rejections;
 mod support;
 mod targets;
