@@ -1,11 +1,11 @@
 //! In which of its forms a denial leaves.
 
 use bytes::Bytes;
-use http::Response;
+use http::{Method, Response};
 use keyward::Denial;
 
-/// Said once for a layer by whoever writes the program. A request has no word in it: a denial that looks like a success has to
-/// stay with clients that look at `grpc-status`.
+/// Said once for a layer by whoever writes the program. No request can ask for the form of gRPC: a denial that looks
+/// like a success has to stay with clients that look at `grpc-status`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Denials {
     Http,
@@ -13,6 +13,12 @@ pub(crate) enum Denials {
 }
 
 impl Denials {
+    /// A call of gRPC is a POST. Whatever else comes is none, and a 200 would be more than a look of success to it: to CONNECT,
+    /// proxies between open a tunnel. It can only make a denial plainer, so here the request has a word.
+    pub(crate) fn to(self, method: &Method) -> Self {
+        if method == Method::POST { self } else { Self::Http }
+    }
+
     pub(crate) fn answer(self, denial: Denial) -> Response<Bytes> {
         match self {
             Self::Http => denial.into_response(),

@@ -13,7 +13,12 @@ use crate::denials::Denials;
 use crate::future::{ResponseFuture, Waiting};
 use crate::{Body, Framework, Plain};
 
-/// Guards a service over plain `http` types.
+/// Guards a service over plain `http` types: in hyper, and in frameworks on tower that leave the request's URI as it was sent.
+///
+/// **Not in axum: take `keyward_axum::guard` there.** It has the same name, and this one compiles and seems to work. But a nested
+/// router cuts the path before its layers see it, so that a rule for `/api/*` would be asked about `/reports`, which no rule
+/// names; and axum's `OriginalUri` would keep a key that came in the query. Other frameworks that do the like are told to the
+/// layer by a [`Framework`].
 pub fn guard(guard: Guard) -> GuardLayer {
     GuardLayer::new(guard)
 }
@@ -38,6 +43,8 @@ impl<F: Framework> GuardLayer<F> {
     }
 
     /// Denies as gRPC does, by [`Denial::into_grpc_response`]: HTTP 200, no body, and the status in `grpc-status`.
+    ///
+    /// A call of gRPC is a POST. Requests with other methods, handshakes of WebSockets among them, are denied as by any other layer.
     ///
     /// Only for layers around nothing but gRPC services: to any other client such a denial looks like a success without content.
     /// It is the layer's, whatever a request's content type says, so that no client can ask for it elsewhere. A guard within
@@ -80,25 +87,26 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let denials = self.denials.to(request.method());
         let lent = Lent::<B, F>::of(&request);
         if let Some(decided) = request.extensions().get::<Pass>().and_then(|pass| self.guard.within(pass, &lent)) {
             return match decided {
                 // The guard around this one dresses the answer.
                 Ok(()) => ResponseFuture::inner(self.inner.call(request), None),
-                Err(denial) => ResponseFuture::denied_soon(denial, self.denials),
+                Err(denial) => ResponseFuture::denied_soon(denial, denials),
             };
         }
         match self.guard.try_decide(&lent) {
             Some(decision) => match enforce::<B, F>(&self.guard, decision, request) {
                 Ok((request, pass)) => ResponseFuture::inner(self.inner.call(request), Some(pass.headers())),
-                Err(denial) => ResponseFuture::denied(denial, self.denials),
+                Err(denial) => ResponseFuture::denied(denial, denials),
             },
             None => {
                 let decision = Box::pin(self.guard.decide_owned(&lent));
                 // The service that was polled ready is the one to be called; its clone has to be polled anew.
                 let next = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, next);
-                let (guard, denials) = (self.guard.clone(), self.denials);
+                let guard = self.guard.clone();
                 ResponseFuture::waiting(decision, Waiting { request, service: ready, guard, denials })
             }
         }

@@ -116,3 +116,36 @@ async fn no_request_can_ask_for_a_denial_that_looks_like_a_success() {
     assert!(!answer.headers().contains_key("grpc-status"));
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
 }
+
+/// A call of gRPC is a POST. To others HTTP 200 is an answer: CONNECT with it opens a tunnel in proxies between.
+#[tokio::test]
+async fn what_cannot_be_a_call_is_denied_as_elsewhere() {
+    let policy = || Policy::builder().build().unwrap();
+    let store = MemoryStore::new();
+    let key = Keys::new(store.clone()).create(NewKey::named("a")).await.unwrap();
+    for outer in [
+        Guard::builder(policy()).store(store.clone()).build().unwrap(),
+        Guard::builder(policy()).store(Distant(store.clone())).build().unwrap(),
+    ] {
+        let within = grpc_guard(outer.requiring(scopes!["reports:read"]));
+        let layer = tower::ServiceBuilder::new().layer(grpc_guard(outer)).layer(within).into_inner();
+        for (method, target) in
+            [("CONNECT", "a:80"), ("GET", "/a.B/C"), ("HEAD", "/a.B/C"), ("OPTIONS", "/a.B/C"), ("PUT", "/a.B/C")]
+        {
+            for (presented, status) in [("wrong", 401), (key.secret().expose(), 403)] {
+                let request = Request::builder().method(method).uri(target).header("content-type", "application/grpc");
+                let request = request.header("x-api-key", presented).body(Empty::new()).unwrap();
+                let answer = layer.clone().layer(service_fn(inside)).oneshot(request).await.unwrap();
+                // CONNECT has no path, and that is refused before any key is read.
+                let status = if method == "CONNECT" { 400 } else { status };
+                assert_eq!(answer.status(), status, "{method}");
+                assert!(!answer.headers().contains_key("grpc-status"), "{method}: {answer:?}");
+                assert_eq!(answer.headers()["content-type"], "application/problem+json", "{method}");
+            }
+        }
+        // A handshake of a WebSocket is a GET.
+        let request = Request::get("/a.B/C").header("connection", "upgrade").header("upgrade", "websocket");
+        let answer = layer.layer(service_fn(inside)).oneshot(request.body(Empty::new()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 401);
+    }
+}
