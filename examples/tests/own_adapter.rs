@@ -29,6 +29,7 @@ struct CoreHyper;
 impl Harness for CoreHyper {
     const NAME: &'static str = "core-hyper";
     const WEBSOCKETS: bool = false;
+    const NESTS: bool = false;
 
     fn start(conformance: Conformance, listener: TcpListener) -> io::Result<Running> {
         Running::task(listener, async move |listener| {

@@ -55,7 +55,7 @@ pub fn differences(
             None => compare_handler(request, answer, &id, received, &mut differences),
         }
     }
-    compare_events(answer, &id, events, &mut differences);
+    compare_events(request, answer, &id, events, &mut differences);
     differences.found()
 }
 
@@ -175,23 +175,34 @@ fn compare_principal(expected: Option<&ModelPrincipal>, seen: &Value, difference
     }
 }
 
-fn compare_events(answer: &ModelAnswer, id: &str, events: &[Value], differences: &mut Differences) {
+fn compare_events(request: &ModelRequest, answer: &ModelAnswer, id: &str, events: &[Value], differences: &mut Differences) {
     match (&answer.event, events) {
         (None, []) => {}
-        (Some(expected), [event]) => compare_event(answer, expected, id, event, differences),
+        (Some(expected), [event]) => compare_event(request, answer, expected, id, event, differences),
         (expected, events) => {
             differences.note(format!("audit events: expected {}, got {events:?}", usize::from(expected.is_some())));
         }
     }
 }
 
-fn compare_event(answer: &ModelAnswer, expected: &ModelEvent, id: &str, event: &Value, differences: &mut Differences) {
-    for name in ["timestamp", "level", "event", "outcome", "method", "path"] {
+fn compare_event(
+    request: &ModelRequest,
+    answer: &ModelAnswer,
+    expected: &ModelEvent,
+    id: &str,
+    event: &Value,
+    differences: &mut Differences,
+) {
+    for name in ["timestamp", "level", "event", "outcome"] {
         if event[name].as_str().is_none_or(str::is_empty) {
             differences.note(format!("event's {name}: expected some text, got {}", event[name]));
         }
     }
     differences.expect("event's request_id", Some(id), event["request_id"].as_str());
+    differences.expect("event's method", Some(request.method.as_str()), event["method"].as_str());
+    if let Some(target) = target::target(request) {
+        differences.expect("event's path", Some(target.path.as_str()), event["path"].as_str());
+    }
     differences.expect("event's outcome", Some(if expected.allowed { "allow" } else { "deny" }), event["outcome"].as_str());
     let reason = event["reason"].as_str();
     if !expected.allowed && !expected.reasons.iter().any(|kind| reason == Some(kind)) {

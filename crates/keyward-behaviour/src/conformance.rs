@@ -1,14 +1,20 @@
 //! What every conformance server answers, whatever framework carries it.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use http::{HeaderValue, header};
-use keyward::{Guard, Pass, Requirement};
+use keyward::{Guard, MemoryStore, Pass, Policy, Requirement};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    demands::{demands_of_path, own_cache_control, tells_headers},
+    demands::{InnerDemand, demands_of_path, inner_demand_of_path, own_cache_control, own_headers, own_status, tells_headers},
     model::{
         candidates::{holds_header_credential, holds_query_credential},
         policy::{ModelPolicy, Source},
@@ -21,7 +27,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Conformance {
     guard: Guard,
+    /// Of another policy, which knows nobody.
+    stranger: Guard,
     sources: Vec<Source>,
+    answered: Arc<AtomicU64>,
 }
 
 /// A request as a handler sees it, in types that every framework can make. [`Seen::of`] takes it from types of `http`.
@@ -33,8 +42,10 @@ pub struct Seen {
     pub path: String,
     /// The query.
     pub query: Option<String>,
-    /// The header lines.
+    /// The header lines, with names in lower case.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// Further copies of the target that the framework keeps, where handlers can find them.
+    pub copies: Vec<String>,
 }
 
 impl Seen {
@@ -45,6 +56,7 @@ impl Seen {
             path: request.uri().path().to_owned(),
             query: request.uri().query().map(str::to_owned),
             headers: request.headers().iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
+            copies: Vec::new(),
         }
     }
 
@@ -70,7 +82,16 @@ impl Conformance {
         }
         let written: OnlySources = toml::from_str(policy)?;
         let policy = ModelPolicy { sources: written.sources, ..ModelPolicy::default() };
-        Ok(Conformance { guard, sources: policy.sources() })
+        let stranger = Guard::builder(Policy::builder().build().expect("an empty policy is a good one"))
+            .store(MemoryStore::new())
+            .build()
+            .expect("a store is all that it needs");
+        Ok(Conformance { guard, stranger, sources: policy.sources(), answered: Arc::default() })
+    }
+
+    /// How many requests the handlers have seen.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.load(Ordering::SeqCst)
     }
 
     /// The guard of a path, by its first segment; `None` for a path that demands what no key can hold.
@@ -85,22 +106,42 @@ impl Conformance {
         Requirement::all_of(&demands.scopes).ok().map(|requirement| self.guard.requiring(requirement))
     }
 
+    /// The guard that stands within the first one, on the way to the handler: one that demands more for `/within/{scope}/…`,
+    /// and one of another policy for `/other/…`. `None` for other paths.
+    pub fn guard_within(&self, path: &str) -> Option<Guard> {
+        match inner_demand_of_path(path)? {
+            InnerDemand::Scope(scope) => Requirement::all_of(&[scope]).ok().map(|requirement| self.guard.requiring(requirement)),
+            InnerDemand::Stranger => Some(self.stranger.clone()),
+        }
+    }
+
     /// What the handler answers to a request that was let through; nothing of it is added by a guard.
     pub fn answer(&self, pass: &Pass, seen: Seen) -> http::Response<String> {
         // Not every server takes the body of an answer to HEAD away.
         let is_head = seen.method == "HEAD";
-        let own_cache_control = own_cache_control(&seen.path);
+        let (own_cache_control, own_status, own_headers) =
+            (own_cache_control(&seen.path), own_status(&seen.path), own_headers(&seen.path));
         let text = self.told(pass, seen);
         let mut answer = http::Response::new(if is_head { String::new() } else { text });
         answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(own) = own_cache_control {
             answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(own));
         }
+        *answer.status_mut() = own_status;
+        for (name, value) in own_headers {
+            answer.headers_mut().insert(*name, HeaderValue::from_static(value));
+        }
         answer
     }
 
     /// What the handler tells, as JSON: the body of its answer, and the first message of a WebSocket.
     pub fn told(&self, pass: &Pass, seen: Seen) -> String {
+        self.answered.fetch_add(1, Ordering::SeqCst);
+        let copies = seen.copies.iter().filter_map(|copy| {
+            let request = ModelRequest::parse(&format!("GET {copy}"), None);
+            crate::model::target::target(&request)
+        });
+        let in_a_copy = copies.into_iter().any(|copy| holds_query_credential(&self.sources, &copy));
         let target = Target { path: seen.path, query: seen.query };
         let request = ModelRequest {
             method: seen.method,
@@ -109,7 +150,8 @@ impl Conformance {
             body: Vec::new(),
             peer: None,
         };
-        let saw_credential = holds_header_credential(&self.sources, &request) || holds_query_credential(&self.sources, &target);
+        let saw_credential =
+            holds_header_credential(&self.sources, &request) || holds_query_credential(&self.sources, &target) || in_a_copy;
         let mut answer = json!({
             "principal": pass.principal().map(|principal| json!({
                 "id": principal.id().to_string(),

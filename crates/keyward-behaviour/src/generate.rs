@@ -188,6 +188,7 @@ fn policies() -> impl Strategy<Value = ModelPolicy> {
                     routes,
                     response,
                     websocket: WebSocket { allowed_origins: owned(&allowed_origins) },
+                    audit: toml::Table::new(),
                 }
             },
         )

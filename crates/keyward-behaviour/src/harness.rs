@@ -28,8 +28,12 @@ pub trait Harness: 'static {
     /// Serves the routes of [`crate::targets`] with the framework's own router; `None` where there is none.
     const ROUTER: Option<StartRouter> = None;
 
-    /// Serves [`Conformance::answer`] on any path, behind [`Conformance::guard_for`] that path, and WebSockets on `/ws/…`
-    /// that send the same as their first message and echo what follows.
+    /// Whether a guard can stand within another; an adapter without layers of layers says `false`.
+    const NESTS: bool = true;
+
+    /// Serves [`Conformance::answer`] on any path, behind [`Conformance::guard_for`] that path (as it was sent, in any form of
+    /// target) and, within that, [`Conformance::guard_within`]; and WebSockets on `/ws/…` that send the same as their first
+    /// message and echo what follows.
     ///
     /// Called within a Tokio runtime. The listener is bound and does not block.
     ///
@@ -50,6 +54,8 @@ pub struct Adapter {
     pub http2: bool,
     /// See [`Harness::WEBSOCKETS`].
     pub websockets: bool,
+    /// See [`Harness::NESTS`].
+    pub nests: bool,
     /// See [`Harness::PIPELINED`].
     pub pipelined: fn(&ModelRequest) -> bool,
     /// See [`Harness::ROUTER`].
@@ -65,6 +71,7 @@ impl Adapter {
             name: H::NAME,
             http2: H::HTTP2,
             websockets: H::WEBSOCKETS,
+            nests: H::NESTS,
             pipelined: H::PIPELINED,
             router: H::ROUTER,
             start: H::start,

@@ -30,7 +30,7 @@ pub async fn answer(conformance: &Conformance, request: &ModelRequest) -> Receiv
     }
     let (mut parts, body) = conformance.answer(&pass, Seen::of(&asked)).into_parts();
     pass.headers().apply(&mut parts.headers);
-    Received { status: 200, headers: lines(&parts.headers), body: body.into_bytes() }
+    Received { status: parts.status.as_u16(), headers: lines(&parts.headers), body: body.into_bytes() }
 }
 
 pub(crate) fn in_http_types(request: &ModelRequest) -> Option<Request<()>> {

@@ -10,10 +10,12 @@ use std::{
 };
 
 use keyward::{
-    Guard, Keys, MemoryStore, Policy,
-    audit::{LineFormat, Lines},
+    Answer, Fault, Guard, Keys, MemoryStore, Policy,
+    audit::{AuditEvent, AuditSink, LineFormat, Lines},
     clock::{ManualClock, Timestamp},
     import,
+    key::Record,
+    store::{KeyStore, Presented},
 };
 use serde_json::Value;
 
@@ -30,6 +32,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Service {
     reached: Reached,
+    conformance: Conformance,
     clock: ManualClock,
     now: Moment,
     events: Events,
@@ -47,6 +50,8 @@ enum Reached {
 pub enum Place {
     /// In an adapter's server, asked over this protocol.
     Adapter(Adapter, Protocol),
+    /// The same, where every decision has to wait for its audit event to be recorded.
+    Waiting(Adapter),
     /// In this process, without a server.
     InProcess,
 }
@@ -57,6 +62,7 @@ impl Place {
         match self {
             Place::Adapter(adapter, Protocol::Http1) => adapter.name.to_owned(),
             Place::Adapter(adapter, Protocol::Http2) => format!("{} over HTTP/2", adapter.name),
+            Place::Waiting(adapter) => format!("{} waiting", adapter.name),
             Place::InProcess => "core".to_owned(),
         }
     }
@@ -66,9 +72,13 @@ impl Place {
         !matches!(self, Place::Adapter(_, Protocol::Http2)) || wire::can_be_said_in_http2(request)
     }
 
-    /// Whether every request of a case can.
-    pub fn can_be_asked_all(&self, case: &Case) -> bool {
-        case.steps.iter().all(|step| self.can_be_asked(&step.request))
+    /// Whether everything that a case needs is there.
+    pub fn can_run(&self, case: &Case) -> bool {
+        let nests = match self {
+            Place::Adapter(adapter, _) | Place::Waiting(adapter) => adapter.nests,
+            Place::InProcess => false,
+        };
+        (nests || !case.nests) && case.steps.iter().all(|step| self.can_be_asked(&step.request))
     }
 }
 
@@ -88,25 +98,33 @@ impl Service {
         policy: &str,
         keys: &str,
         environment: &BTreeMap<String, String>,
+        away: Away,
     ) -> Result<Service, String> {
         let clock = ManualClock::at(timestamp(START));
         let events = Events::default();
         let environment = environment.clone();
         let guard = Guard::builder(Policy::from_toml("policy.toml", policy).map_err(told)?)
-            .store(store("keys.jsonl", keys).await?)
+            .store(Store { keys: store("keys.jsonl", keys).await?, is_away: away == Away::Store })
             .clock(clock.clone())
-            .audit(Lines::new(events.clone(), LineFormat::Json))
+            .audit(Sink {
+                lines: Lines::new(events.clone(), LineFormat::Json),
+                waits: matches!(place, Place::Waiting(_)),
+                is_away: away == Away::Audit,
+            })
             .environment(move |name| environment.get(name).map(OsString::from))
             .build()
             .map_err(told)?;
         let conformance = Conformance::new(guard, policy).map_err(told)?;
         let reached = match place {
-            Place::InProcess => Reached::InProcess(Box::new(conformance)),
+            Place::InProcess => Reached::InProcess(Box::new(conformance.clone())),
             Place::Adapter(adapter, protocol) => {
-                Reached::Socket((adapter.start)(conformance, listener()?).map_err(told)?, protocol)
+                Reached::Socket((adapter.start)(conformance.clone(), listener()?).map_err(told)?, protocol)
+            }
+            Place::Waiting(adapter) => {
+                Reached::Socket((adapter.start)(conformance.clone(), listener()?).map_err(told)?, Protocol::Http1)
             }
         };
-        Ok(Service { reached, clock, now: START, events })
+        Ok(Service { reached, conformance, clock, now: START, events })
     }
 
     /// Where it listens; `None` without a server.
@@ -115,6 +133,11 @@ impl Service {
             Reached::Socket(running, _) => Some(running.address()),
             Reached::InProcess(_) => None,
         }
+    }
+
+    /// How many requests its handlers have seen.
+    pub(crate) fn answered(&self) -> u64 {
+        self.conformance.answered()
     }
 
     /// Sets the clock, which never goes back.
@@ -174,6 +197,63 @@ pub async fn store(file: &str, keys: &str) -> Result<MemoryStore, String> {
 /// The line, from 1, on which a row stands; blank lines are no rows.
 fn line_of_row(keys: &str, row: usize) -> usize {
     keys.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).nth(row).map_or(0, |(index, _)| index + 1)
+}
+
+/// What a service cannot reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Away {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Its keys.
+    Store,
+    /// Where its events go.
+    Audit,
+}
+
+/// Keys that may be away.
+struct Store {
+    keys: MemoryStore,
+    is_away: bool,
+}
+
+impl KeyStore for Store {
+    fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
+        if self.is_away { Answer::Ready(Err(Fault::new("the store is away"))) } else { self.keys.find(presented) }
+    }
+
+    fn binds(&self, prefix: &str) -> bool {
+        self.keys.binds(prefix)
+    }
+}
+
+/// A sink that may make each decision wait, or be away.
+struct Sink {
+    lines: Lines<Events>,
+    waits: bool,
+    is_away: bool,
+}
+
+impl AuditSink for Sink {
+    fn may_wait(&self) -> bool {
+        self.waits
+    }
+
+    fn record(&self, event: &AuditEvent<'_>) -> Answer<()> {
+        if self.is_away {
+            return Answer::Ready(Err(Fault::new("the disk is full")));
+        }
+        let told = self.lines.record(event);
+        if !self.waits {
+            return told;
+        }
+        Answer::Pending(Box::pin(async move {
+            // More than once, so that whoever polls it once does not get by.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            told.wait().await
+        }))
+    }
 }
 
 /// What the guard's audit wrote, line by line.

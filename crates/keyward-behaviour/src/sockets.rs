@@ -13,7 +13,7 @@ use tokio_tungstenite::{
 
 use crate::{
     harness::Adapter,
-    service::{Place, Service},
+    service::{Away, Place, Service},
     wire::Protocol,
 };
 
@@ -117,7 +117,7 @@ pub fn all() -> Vec<SocketCase> {
 pub async fn run(adapter: Adapter, case: &SocketCase) -> Result<(), String> {
     let keys = json!({ "key": "alpha", "name": "alpha" }).to_string();
     let place = Place::Adapter(adapter, Protocol::Http1);
-    let service = Service::start(place, case.policy, &keys, &BTreeMap::new()).await?;
+    let service = Service::start(place, case.policy, &keys, &BTreeMap::new(), Away::Nothing).await?;
     let address = service.address().ok_or("a socket needs a server")?;
     let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
     let opened = client_async(handshake(case)?, stream).await;
@@ -128,6 +128,7 @@ pub async fn run(adapter: Adapter, case: &SocketCase) -> Result<(), String> {
         (Expected::Opens { subprotocol, query }, Ok((mut socket, answer))) => {
             let selected = answer.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|selected| selected.to_str().ok());
             same("subprotocol", &subprotocol, &selected)?;
+            same("whether there is a request id", &true, &answer.headers().contains_key("x-request-id"))?;
             let told: Value = serde_json::from_str(&next_text(&mut socket).await?).map_err(|error| error.to_string())?;
             same("principal's name", &json!("alpha"), &told["principal"]["name"])?;
             same("query", &json!(query), &told["query"])?;

@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::{
     cases::{Case, Expected, HeaderExpectation, START},
     compare::{Differences, differences, leaks},
-    demands::{demands_of, own_cache_control},
+    demands::{answers_otherwise, demands_of, own_cache_control},
     generate::{World, worlds, worlds_without_some_peers},
     model::{Model, answer::ModelAnswer, key::ModelKey, policy::ModelPolicy, request::ModelRequest, target, time::Moment},
-    service::{Place, Service},
+    service::{Away, Place, Service},
     wire::Received,
 };
 
@@ -25,9 +25,10 @@ pub async fn run_case(place: Place, case: &Case) -> Result<(), String> {
     let policy = ModelPolicy::from_toml(case.policy).map_err(|error| error.to_string())?;
     let keys = case.keys.iter().map(|line| ModelKey::from_json_line(line)).collect::<Result<_, _>>()?;
     let mut model = Model::new(policy, keys, environment.clone());
-    let mut service = Service::start(place, case.policy, &case.keys.join("\n"), &environment).await?;
+    let mut service = Service::start(place, case.policy, &case.keys.join("\n"), &environment, case.away).await?;
     let mut before = None;
     for (number, step) in case.steps.iter().enumerate() {
+        let before_answered = service.answered();
         let (received, events) = match service.ask(&step.request, step.now).await {
             Err(_) if step.expected.parsers_may_refuse => continue,
             asked => asked?,
@@ -37,8 +38,13 @@ pub async fn run_case(place: Place, case: &Case) -> Result<(), String> {
         if step.expected.modelled {
             found.extend(differences(model.policy(), &step.request, &answer, &received, &events));
         }
+        let is_denied = step.expected.statuses.iter().all(|status| *status >= 400) && !answers_otherwise(&step.request);
+        if is_denied && service.answered() != before_answered {
+            found.push("a handler saw the request, which is denied".to_owned());
+        }
         if !found.is_empty() {
-            return Err(report(number, &step.request, &received, &events, &found));
+            let report = report(number, &step.request, &received, &events, &found);
+            return Err(format!("{report}\n--- policy\n{}\n--- keys\n{}", case.policy, case.keys.join("\n")));
         }
         before = Some(received);
     }
@@ -58,7 +64,7 @@ pub fn run_worlds(place: Place, cases: u32, runtime: &tokio::runtime::Runtime) -
     };
     let mut runner = TestRunner::new(config);
     match place {
-        Place::Adapter(..) => runner.run(&worlds(), step).map_err(|failure| failure.to_string()),
+        Place::Adapter(..) | Place::Waiting(_) => runner.run(&worlds(), step).map_err(|failure| failure.to_string()),
         Place::InProcess => runner.run(&worlds_without_some_peers(), step).map_err(|failure| failure.to_string()),
     }
 }
@@ -90,7 +96,7 @@ pub struct Disagreement {
 pub async fn run_world(place: Place, world: &World) -> Result<Agreed, Disagreement> {
     let keys: Vec<String> = world.keys.iter().map(ModelKey::to_json_line).collect();
     let no_service = |report| Disagreement { expected: 0, got: None, report };
-    let started = Service::start(place, &world.policy.to_toml(), &keys.join("\n"), &world.environment).await;
+    let started = Service::start(place, &world.policy.to_toml(), &keys.join("\n"), &world.environment, Away::Nothing).await;
     let mut service = started.map_err(no_service)?;
     let secrets = world.secrets();
     let mut model = Model::new(world.policy.clone(), world.keys.clone(), world.environment.clone());
@@ -100,6 +106,7 @@ pub async fn run_world(place: Place, world: &World) -> Result<Agreed, Disagreeme
         if !place.can_be_asked(&step.request) {
             continue;
         }
+        let before_answered = service.answered();
         let asked = service.ask(&step.request, now).await;
         let answer = decide(&mut model, &step.request, now);
         let expected = answer.status;
@@ -109,6 +116,9 @@ pub async fn run_world(place: Place, world: &World) -> Result<Agreed, Disagreeme
         })?;
         let mut found = differences(&world.policy, &step.request, &answer, &received, &events);
         found.extend(leaks(&secrets, &received, &events));
+        if expected != 200 && service.answered() != before_answered {
+            found.push("a handler saw the request, which is denied".to_owned());
+        }
         if !found.is_empty() {
             let report = report(number, &step.request, &received, &events, &found);
             return Err(Disagreement { expected, got: Some(received.status), report });

@@ -63,7 +63,7 @@ pub fn core() -> Vec<Group> {
 
 /// Everything that is asked of one adapter.
 pub fn adapter(adapter: Adapter) -> Vec<Group> {
-    let mut groups = vec![cases_and_worlds(Place::Adapter(adapter, Protocol::Http1))];
+    let mut groups = vec![cases_and_worlds(Place::Adapter(adapter, Protocol::Http1)), cases_and_worlds(Place::Waiting(adapter))];
     if adapter.http2 {
         groups.push(cases_and_worlds(Place::Adapter(adapter, Protocol::Http2)));
     }
@@ -118,11 +118,15 @@ fn cases_and_worlds(place: Place) -> Group {
     let usual = match place {
         Place::InProcess => 2_500,
         Place::Adapter(_, Protocol::Http1) => 200,
-        Place::Adapter(_, Protocol::Http2) => 100,
+        Place::Adapter(_, Protocol::Http2) | Place::Waiting(_) => 100,
     };
     let worlds = worlds_in_part(usual);
-    let cases: Vec<Case> = cases::all().into_iter().filter(|case| place.can_be_asked_all(case)).collect();
-    let told = format!("{}: {} named cases, {} property cases", place.name(), cases.len(), PARTS * worlds);
+    let cases: Vec<Case> = cases::all().into_iter().filter(|case| place.can_run(case)).collect();
+    let left_out = match cases::all().len() - cases.len() {
+        0 => String::new(),
+        some => format!(" ({some} cannot be asked here)"),
+    };
+    let told = format!("{}: {} named cases{left_out}, {} property cases", place.name(), cases.len(), PARTS * worlds);
     Group::new(told, move || {
         let mut trials = Vec::new();
         for case in cases.clone() {

@@ -4,8 +4,9 @@ use std::{io, net::TcpListener};
 
 use actix_web::{
     App, Error, HttpRequest, HttpResponse, HttpServer,
-    body::{BoxBody, EitherBody},
+    body::BoxBody,
     dev::{Server, Service as _, ServiceRequest, ServiceResponse, Transform as _},
+    error::ErrorInternalServerError,
     http::StatusCode,
     middleware::{Next, from_fn},
     rt, web,
@@ -53,14 +54,22 @@ async fn guarded(
     conformance: web::Data<Conformance>,
     request: ServiceRequest,
     next: Next<BoxBody>,
-) -> Result<ServiceResponse<EitherBody<BoxBody>>, Error> {
-    let Some(guard) = conformance.guard_for(request.path()) else {
-        return Ok(request.into_response(HttpResponse::NotFound().finish().map_into_right_body()));
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let (guard, within) = (conformance.guard_for(request.path()), conformance.guard_within(request.path()));
+    let Some(guard) = guard.map(keyward_actix::guard) else {
+        return Ok(request.into_response(HttpResponse::NotFound()));
     };
-    let Ok(guarded) = keyward_actix::guard(guard).new_transform(next).await else {
-        return Ok(request.into_response(HttpResponse::InternalServerError().finish().map_into_right_body()));
-    };
-    guarded.call(request).await
+    Ok(match within.map(keyward_actix::guard) {
+        None => started(guard.new_transform(next).await)?.call(request).await?.map_into_boxed_body(),
+        Some(within) => {
+            let next = started(within.new_transform(next).await)?;
+            started(guard.new_transform(next).await)?.call(request).await?.map_into_boxed_body()
+        }
+    })
+}
+
+fn started<S>(service: Result<S, ()>) -> Result<S, Error> {
+    service.map_err(|()| ErrorInternalServerError("the middleware does not start"))
 }
 
 async fn answer(conformance: web::Data<Conformance>, pass: web::ReqData<Pass>, request: HttpRequest) -> HttpResponse {
@@ -109,6 +118,7 @@ fn seen(request: &HttpRequest) -> Seen {
         path: request.path().to_owned(),
         query: request.uri().query().map(str::to_owned),
         headers: request.headers().iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
+        copies: vec![request.match_info().get_ref().uri().to_string()],
     }
 }
 

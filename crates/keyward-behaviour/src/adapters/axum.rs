@@ -35,8 +35,12 @@ impl Harness for AxumHarness {
     fn start(conformance: Conformance, listener: TcpListener) -> io::Result<Running> {
         let routes = Router::new().route("/ws/{*rest}", any(socket)).fallback(answer).with_state(conformance.clone());
         let guarded = service_fn(move |request: Request| {
-            let guard = conformance.guard_for(request.uri().path());
+            let (guard, within) = (conformance.guard_for(request.uri().path()), conformance.guard_within(request.uri().path()));
             let routes = routes.clone();
+            let routes = match within {
+                Some(within) => routes.layer(keyward_axum::guard(within)),
+                None => routes,
+            };
             async move {
                 Ok::<_, Infallible>(match guard {
                     Some(guard) => keyward_axum::guard(guard).layer(routes).oneshot(request).await?.map(Body::new),

@@ -60,9 +60,15 @@ async fn guarded(
         *response.status_mut() = StatusCode::NOT_FOUND;
         return Ok(response);
     };
+    let within = conformance.guard_within(request.uri().path());
     let handler = tower::service_fn(move |request| answer(conformance.clone(), request));
-    let response = keyward_tower::guard(guard).layer(handler).oneshot(request).await?;
-    Ok(response.map(BodyExt::boxed))
+    Ok(match within {
+        None => keyward_tower::guard(guard).layer(handler).oneshot(request).await?.map(BodyExt::boxed),
+        Some(within) => {
+            let inner = keyward_tower::guard(within).layer(handler);
+            keyward_tower::guard(guard).layer(inner).oneshot(request).await?.map(BodyExt::boxed)
+        }
+    })
 }
 
 async fn answer(conformance: Conformance, mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {

@@ -43,8 +43,7 @@ impl Harness for WarpHarness {
         Running::task(listener, async move |listener| {
             while let Ok((stream, peer)) = listener.accept().await {
                 let (conformance, routes) = (conformance.clone(), routes.clone());
-                let service =
-                    service_fn(move |request| guarded(conformance.guard_for(path_of(&request)), routes.clone(), peer, request));
+                let service = service_fn(move |request| guarded(conformance.clone(), routes.clone(), peer, request));
                 tokio::spawn(async move {
                     // A client that breaks off is no fault of the server.
                     let _ = auto::Builder::new(TokioExecutor::new())
@@ -56,23 +55,26 @@ impl Harness for WarpHarness {
     }
 }
 
-fn path_of(request: &Request<Incoming>) -> &str {
-    request.uri().path()
-}
-
 async fn guarded(
-    guard: Option<Guard>,
+    conformance: Conformance,
     routes: BoxedFilter<(impl Reply + 'static,)>,
     peer: SocketAddr,
     mut request: Request<Incoming>,
 ) -> Result<Response<BoxBody<Bytes, Box<dyn Error + Send + Sync>>>, Infallible> {
     request.extensions_mut().insert(Peer(peer.ip()));
-    let Some(guard) = guard else {
+    let path = request.uri().path();
+    let (Some(guard), within) = (conformance.guard_for(path), conformance.guard_within(path)) else {
         let mut answer = Response::new(Empty::new().map_err(|never| match never {}).boxed());
         *answer.status_mut() = StatusCode::NOT_FOUND;
         return Ok(answer);
     };
-    Ok(keyward_warp::service(guard, routes).oneshot(request).await?.map(BodyExt::boxed))
+    Ok(match within {
+        None => keyward_warp::service(guard, routes).oneshot(request).await?.map(BodyExt::boxed),
+        Some(within) => {
+            let routes = keyward_warp::allowed_by(within).and(routes);
+            keyward_warp::service(guard, routes).oneshot(request).await?.map(BodyExt::boxed)
+        }
+    })
 }
 
 fn routes(conformance: Conformance) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
@@ -110,6 +112,7 @@ fn seen(method: Method, path: FullPath, query: Option<String>, headers: HeaderMa
         path: path.as_str().to_owned(),
         query,
         headers: headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
+        copies: Vec::new(),
     }
 }
 

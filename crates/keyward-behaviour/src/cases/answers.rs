@@ -35,7 +35,7 @@ conflict = 'text of conflict'
 ";
 
 pub(super) fn cases() -> Vec<Case> {
-    [challenges(), bodies(), caching(), stripping(), security_headers()].into_iter().flatten().collect()
+    [challenges(), bodies(), caching(), stripping(), security_headers(), beside_handlers()].into_iter().flatten().collect()
 }
 
 fn challenges() -> Vec<Case> {
@@ -270,5 +270,36 @@ fn security_headers() -> Vec<Case> {
                 allowed().without_header("X-Frame-Options").without_header("Strict-Transport-Security"),
             )
             .ask("GET /a", denied("missing").without_header("X-Frame-Options").without_header("Strict-Transport-Security")),
+    ]
+}
+
+/// What the guard does to answers that handlers make otherwise than most.
+fn beside_handlers() -> Vec<Case> {
+    let told = |status| {
+        let mut expected = allowed();
+        (expected.statuses, expected.modelled) = (vec![status], false);
+        expected.header("X-Request-ID", "of-the-client")
+    };
+    let ask = |path: &str| format!("GET {path}\nX-API-Key: alpha\nX-Request-ID: of-the-client");
+    vec![
+        case("R10.2 a handler's error has the guard's headers", "[limits]\nper_key = ['9/minute']")
+            .key("alpha")
+            .ask(&ask("/status/404/a"), told(404).header("Cache-Control", "private").another_header("RateLimit", ""))
+            .ask(&ask("/status/500/a"), told(500).header("Cache-Control", "private").another_header("RateLimit", ""))
+            .ask("GET /status/404/a", denied("missing")),
+        case("R1.1 a handler's own request id does not stand beside the request's", "")
+            .key("alpha")
+            .ask(&ask("/own-headers/a"), told(200).header("X-Own", "the handler's")),
+        case("R10.1 a handler's own security header stays", "[response]\nsecurity_headers = true")
+            .key("alpha")
+            .ask(&ask("/own-headers/a"), told(200).header("X-Content-Type-Options", "the handler's"))
+            .ask(&ask("/a"), told(200).header("X-Content-Type-Options", "nosniff")),
+        case("R10.1 a denied HEAD has the length of what a GET gets", "[response]\nbody = 'detail'\nunauthorized = 'no'")
+            .ask("HEAD /a\nX-API-Key: wrong", denied("unknown").header("Content-Length", "15"))
+            .ask("GET /a\nX-API-Key: wrong", denied("unknown").body("", json!({ "detail": "no" }))),
+        case("R5.3 a query begins at the first question mark", "sources = [{ header = 'X-API-Key' }, { query = 'api_key' }]")
+            .key("alpha")
+            .ask("GET /a?b=1?api_key=alpha", denied("missing"))
+            .ask("GET /a?b=1?api_key=x\nX-API-Key: alpha", allowed().body("/query", "b=1?api_key=x")),
     ]
 }

@@ -9,7 +9,9 @@ mod candidates;
 mod choosing;
 mod client_address;
 mod failures;
+mod faults;
 mod limits;
+mod nested;
 mod networks;
 mod open_access;
 mod origins;
@@ -22,10 +24,13 @@ use std::{net::IpAddr, time::Duration};
 
 use serde_json::Value;
 
-use crate::model::{
-    answer::ModelDenial,
-    request::ModelRequest,
-    time::{Moment, SECOND},
+use crate::{
+    model::{
+        answer::ModelDenial,
+        request::ModelRequest,
+        time::{Moment, SECOND},
+    },
+    service::Away,
 };
 
 /// When each case begins: 2024-01-01T00:00:00Z.
@@ -47,6 +52,8 @@ pub fn all() -> Vec<Case> {
         websockets::cases(),
         origins::cases(),
         open_access::cases(),
+        faults::cases(),
+        nested::cases(),
     ];
     groups.into_iter().flatten().collect()
 }
@@ -62,6 +69,10 @@ pub struct Case {
     pub keys: Vec<String>,
     /// The variables of the environment.
     pub environment: Vec<(&'static str, &'static str)>,
+    /// What the service cannot reach.
+    pub away: Away,
+    /// Whether it asks for a guard within another.
+    pub nests: bool,
     /// What is sent, one after the other.
     pub steps: Vec<Step>,
     now: Moment,
@@ -118,6 +129,8 @@ pub(crate) fn case(name: &'static str, policy: &'static str) -> Case {
         policy,
         keys: Vec::new(),
         environment: Vec::new(),
+        away: Away::Nothing,
+        nests: false,
         steps: Vec::new(),
         now: START,
         peer: IpAddr::from([127, 0, 0, 1]),
@@ -140,6 +153,18 @@ impl Case {
     /// Sets a variable.
     pub(crate) fn environment(mut self, name: &'static str, value: &'static str) -> Case {
         self.environment.push((name, value));
+        self
+    }
+
+    /// Takes something away from the service.
+    pub(crate) fn without(mut self, away: Away) -> Case {
+        self.away = away;
+        self
+    }
+
+    /// Asks for a guard within another.
+    pub(crate) fn nested(mut self) -> Case {
+        self.nests = true;
         self
     }
 

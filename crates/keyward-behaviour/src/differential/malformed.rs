@@ -27,9 +27,20 @@ pub enum What {
 }
 
 impl Malformed {
-    /// What an adapter may do: all but actix-web's stand on hyper's parser.
-    pub fn expected(&self, adapter: &str) -> &'static [What] {
-        self.actix.filter(|_| adapter == "actix").unwrap_or(self.usual)
+    /// What was expected of an adapter, if not this.
+    ///
+    /// The table is of this repository's adapters, all but one of which stand on hyper's parser. Another parser may refuse what it
+    /// likes; what it lets through is denied, since there is no key.
+    pub fn unexpected(&self, adapter: &str, what: What) -> Option<String> {
+        let expected = match adapter {
+            "actix" => self.actix.unwrap_or(self.usual),
+            "axum" | "hyper" | "warp" => self.usual,
+            _ => {
+                let is_safe = matches!(what, Decided(400 | 401) | Refused(400..) | Dropped);
+                return (!is_safe).then(|| "a refusal".to_owned());
+            }
+        };
+        (!expected.contains(&what)).then(|| format!("one of {expected:?}"))
     }
 
     fn actix(self, does: &'static [What]) -> Malformed {

@@ -8,7 +8,7 @@ use crate::{
     compare::differences,
     generate::World,
     model::{Model, key::ModelKey, target},
-    service::{Place, Service},
+    service::{Away, Place, Service},
     suite,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 pub(super) fn step(world: &World) -> Vec<crate::wire::Received> {
     let keys: Vec<String> = world.keys.iter().map(ModelKey::to_json_line).collect();
     let policy = world.policy.to_toml();
-    let started = at_once(Service::start(Place::InProcess, &policy, &keys.join("\n"), &world.environment));
+    let started = at_once(Service::start(Place::InProcess, &policy, &keys.join("\n"), &world.environment, Away::Nothing));
     let Ok(mut service) = started else { return Vec::new() };
     let mut model = Model::new(world.policy.clone(), world.keys.clone(), world.environment.clone());
     let mut now = START;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A policy, with a field for each name of the policy file that the model covers.
 ///
 /// Sessions, tickets and the audit's delivery are not modelled: their rules need parts that live outside a decision.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelPolicy {
     /// Where a credential may stand, in order of priority; none written means the default list.
@@ -39,6 +39,9 @@ pub struct ModelPolicy {
     /// What is special about handshakes.
     #[serde(skip_serializing_if = "is_default")]
     pub websocket: WebSocket,
+    /// How events are delivered, which changes no decision but where they cannot be.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub audit: toml::Table,
 }
 
 /// One place where a credential may stand, with what limits it.

@@ -32,6 +32,7 @@ async fn answer(conformance: web::Data<Conformance>, pass: ReqData<Pass>, reques
         path: request.path().to_owned(),
         query: request.uri().query().map(str::to_owned),
         headers: request.headers().iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
+        copies: Vec::new(),
     };
     let (parts, body) = conformance.answer(&pass, seen).into_parts();
     let status = StatusCode::from_u16(parts.status.as_u16()).expect("a status is a status");

@@ -45,6 +45,7 @@ pub(super) fn warp(guard: Guard, conformance: Conformance) -> Serve {
                 path: path.as_str().to_owned(),
                 query,
                 headers: headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
+                copies: Vec::new(),
             };
             conformance.answer(&pass, seen).into_response()
         },
