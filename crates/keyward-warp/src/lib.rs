@@ -18,7 +18,7 @@
 //!         .and(allowed_by(guard.requiring(scopes!["reports:read"])))
 //!         .and(authenticated())
 //!         .map(|who: Authenticated| format!("hello, {}", who.name()));
-//!     let front = warp::path::end().and(maybe_authenticated()).map(|who: Option<Authenticated>| match who {
+//!     let front = warp::path::end().and(warp::get()).and(maybe_authenticated()).map(|who: Option<Authenticated>| match who {
 //!         Some(_) => "welcome back",
 //!         None => "welcome",
 //!     });
@@ -41,6 +41,9 @@
 //! They read what the guard decided, and can ask for more: [`authenticated`] for somebody, [`allowed_by`] for scopes. What they
 //! refuse is a rejection, [`Denied`], which becomes the policy's answer around all routes. Put them after path and method. Without
 //! a guard around them they answer 500, and say so in the log.
+//!
+//! Name the methods of a route that asks for nobody, as by `warp::get()`: the policy lets CORS preflights through as nobody, and a
+//! route that takes every method answers them.
 
 mod accept;
 mod denied;

@@ -47,7 +47,7 @@ const PONG_WITHIN: Duration = Duration::from_secs(20);
 /// use warp::Filter;
 ///
 /// # async fn serve(guard: Guard) {
-/// let routes = warp::path("reports").map(|| "reports");
+/// let routes = warp::path!("reports").and(warp::get()).map(|| "reports");
 /// keyward_warp::serve(guard, routes).run(([127, 0, 0, 1], 8080)).await;
 /// # }
 /// ```
@@ -130,7 +130,7 @@ where
     /// ```no_run
     /// # use warp::Filter;
     /// # async fn serve(guard: keyward::Guard, listener: tokio::net::TcpListener, signal: impl Future<Output = ()> + Send + 'static) {
-    /// let routes = warp::path("reports").map(|| "reports");
+    /// let routes = warp::path!("reports").and(warp::get()).map(|| "reports");
     /// keyward_warp::serve(guard, routes).incoming(listener).graceful(signal).run().await;
     /// # }
     /// ```

@@ -28,7 +28,7 @@ use warp::{Filter, Rejection, Reply};
 /// use warp::Filter;
 ///
 /// async fn serve(guard: Guard, listener: TcpListener) -> std::io::Result<()> {
-///     let routes = warp::path("reports").map(|| "reports");
+///     let routes = warp::path!("reports").and(warp::get()).map(|| "reports");
 ///     let service = TowerToHyperService::new(keyward_warp::service(guard, routes));
 ///     loop {
 ///         let (stream, peer) = listener.accept().await?;

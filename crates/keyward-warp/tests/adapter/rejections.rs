@@ -140,6 +140,32 @@ struct Own;
 
 impl Reject for Own {}
 
+/// R1.4. A preflight goes past the guard as nobody, and as far as a route that demands something; no answer but its own is lost.
+#[tokio::test]
+async fn a_route_that_demands_something_answers_no_preflight() {
+    let routes = |guard: Guard| {
+        let ruled = warp::path!("ruled").and(reports(&guard)).map(|| "DATA");
+        let somebody = warp::path!("somebody").and(authenticated()).map(|_| "DATA");
+        let by_method = warp::path!("by-method").and(warp::get()).map(|| "DATA");
+        let any = warp::path!("any").map(|| "DATA");
+        ruled.or(somebody).or(by_method).or(any)
+    };
+    for (policy, any) in [("", 200), ("[access]\npreflight = 'guard'", 401)] {
+        let service = start(policy, routes).await;
+        let by_method = if any == 200 { 405 } else { 401 };
+        for (path, expected) in [("/ruled", 401), ("/somebody", 401), ("/by-method", by_method), ("/any", any)] {
+            let answer = service
+                .send(format!(
+                    "OPTIONS {path} HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: GET\r\n\
+                     Connection: close\r\n\r\n"
+                ))
+                .await;
+            assert_eq!(status(&answer), expected, "{policy} {path}: {answer}");
+            assert_eq!(answer.contains("DATA"), expected == 200, "{policy} {path}: {answer}");
+        }
+    }
+}
+
 /// As warp means it: what one route refuses, another may answer, if it demands less.
 #[tokio::test]
 async fn a_route_that_demands_less_may_answer_instead() {

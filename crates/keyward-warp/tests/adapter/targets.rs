@@ -179,3 +179,18 @@ async fn no_target_makes_warp_panic() {
     // Those without a path, such as `GET healthz`. Should warp have mended them, this test has become idle.
     assert!(panics.iter().any(|target| target == "a"), "{panics:?}");
 }
+
+/// R1.3. The page about warp says to name both: such routes answer all three, and `/admin/*` alone covers the last one only.
+#[tokio::test]
+async fn a_tail_is_guarded_by_two_routes() {
+    let below = "[[routes]]\npath = '/admin/*'\nscopes = ['reports:read']\n";
+    let both = format!("[[routes]]\npath = '/admin'\nscopes = ['reports:read']\n{below}");
+    for (policy, itself) in [(below, 200), (both.as_str(), 403)] {
+        let routes = |_| warp::path("admin").and(warp::path::tail()).and(warp::get()).map(|_| "in");
+        let service = start(policy, routes).await;
+        for (target, expected) in [("/admin", itself), ("/admin/", itself), ("/admin/users", 403)] {
+            assert_eq!(status(&service.get(target, &service.plain).await), expected, "{policy} {target}");
+            assert_eq!(status(&service.get(target, &service.reader).await), 200, "{policy} {target}");
+        }
+    }
+}
