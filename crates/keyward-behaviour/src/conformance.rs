@@ -110,7 +110,7 @@ impl Conformance {
     /// and one of another policy for `/other/…`. `None` for other paths.
     pub fn guard_within(&self, path: &str) -> Option<Guard> {
         match inner_demand_of_path(path)? {
-            InnerDemand::Scope(scope) => Requirement::all_of(&[scope]).ok().map(|requirement| self.guard.requiring(requirement)),
+            InnerDemand::Scope(scope) => Requirement::all_of([scope]).ok().map(|requirement| self.guard.requiring(requirement)),
             InnerDemand::Stranger => Some(self.stranger.clone()),
         }
     }
