@@ -23,8 +23,13 @@ use hyper_util::server::conn::auto;
 use keyward::policy::Source;
 use keyward::{Guard, Pass, Policy};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use adapter::guarded;
+
+/// The longest life of a connection. Nothing here takes long, so that it cuts only those that no timer of hyper's does: a client
+/// that says nothing, or a preface of HTTP/2 and no more.
+const LIFE: Duration = Duration::from_secs(300);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -53,10 +58,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
         tokio::spawn(async move {
             let mut server = auto::Builder::new(TokioExecutor::new());
+            // With a timer, hyper bounds the time that a head of HTTP/1 may take.
             server.http1().timer(TokioTimer::new());
-            server.http2().timer(TokioTimer::new());
             // A client that breaks off is no fault of the server.
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            let _ = timeout(LIFE, server.serve_connection(TokioIo::new(stream), service)).await;
         });
     }
 }

@@ -13,9 +13,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use keyward::{Guard, Peer};
+use tokio::time::timeout;
 use tower::{ServiceBuilder, service_fn};
 
 use crate::answers::{ALLOWED, BY_COOKIE, BY_HEADER, BY_QUERY, DATA, JSON, METHOD_NOT_ALLOWED, NOT_FOUND};
+
+/// The longest life of a connection. Nothing here takes long, so that it cuts only those that no timer of hyper's does: a client
+/// that says nothing, or a preface of HTTP/2 and no more.
+const LIFE: Duration = Duration::from_secs(300);
 
 pub(crate) async fn serve(guard: Guard, listener: TcpListener) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -38,10 +43,10 @@ pub(crate) async fn serve(guard: Guard, listener: TcpListener) -> io::Result<()>
             .service(service_fn(async |request: Request<Incoming>| Ok::<_, Infallible>(answer(&request))));
         tokio::spawn(async move {
             let mut server = auto::Builder::new(TokioExecutor::new());
-            // With a timer, hyper bounds the time that a head may take.
+            // With a timer, hyper bounds the time that a head of HTTP/1 may take.
             server.http1().timer(TokioTimer::new());
-            server.http2().timer(TokioTimer::new());
-            if let Err(error) = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).await {
+            let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+            if let Ok(Err(error)) = timeout(LIFE, connection).await {
                 tracing::debug!(error, "a connection ended with an error");
             }
         });
