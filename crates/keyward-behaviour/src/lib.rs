@@ -24,12 +24,14 @@
 //!
 //! ```toml
 //! [dev-dependencies]
-//! keyward-behaviour = { version = "0.1", default-features = false }
+//! keyward-behaviour = { git = "https://github.com/keyward/keyward", default-features = false }
 //!
 //! [[test]]
 //! name = "behaviour"
 //! harness = false
 //! ```
+//!
+//! `keyward` itself has to come from the same place, or the suite's guard is another type than yours.
 //!
 //! ```no_run
 //! use std::{io, net::TcpListener, process::ExitCode};

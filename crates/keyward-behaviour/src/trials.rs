@@ -67,6 +67,10 @@ pub fn adapter(adapter: Adapter) -> Vec<Group> {
     if adapter.http2 {
         groups.push(cases_and_worlds(Place::Adapter(adapter, Protocol::Http2)));
     }
+    let says_no = [(!adapter.http2, "HTTP/2"), (!adapter.websockets, "WebSockets"), (!adapter.nests, "guards within guards")];
+    for (_, what) in says_no.into_iter().filter(|(no, _)| *no) {
+        groups.push(Group::new(format!("{}: no {what}, as its harness says", adapter.name), Vec::new));
+    }
     if adapter.websockets {
         let count = sockets::all().len();
         groups.push(Group::new(format!("{}: {count} named cases of sockets", adapter.name), move || {
