@@ -57,7 +57,12 @@ pub fn answers_otherwise(request: &ModelRequest) -> bool {
 /// Headers that a handler sets by itself, although the guard has some of these names: on `/own-headers/…`.
 pub fn own_headers(path: &str) -> &'static [(&'static str, &'static str)] {
     if path.starts_with("/own-headers/") {
-        &[("x-request-id", "the handler's"), ("x-content-type-options", "the handler's"), ("x-own", "the handler's")]
+        &[
+            ("x-request-id", "the handler's"),
+            ("x-content-type-options", "the handler's"),
+            ("x-frame-options", "the handler's"),
+            ("x-own", "the handler's"),
+        ]
     } else {
         &[]
     }

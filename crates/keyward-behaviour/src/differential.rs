@@ -90,7 +90,8 @@ fn agree(first: &mut Option<(String, Outcome)>, name: String, outcome: Outcome, 
     Ok(())
 }
 
-/// Sends generated requests to every adapter in every [`Way`].
+/// Sends generated requests to every adapter: each over a connection of its own, one after the other over one that is kept,
+/// pipelined, and over HTTP/2.
 ///
 /// # Errors
 /// The smallest world found in which two answers differ.

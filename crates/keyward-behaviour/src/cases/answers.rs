@@ -292,7 +292,10 @@ fn beside_handlers() -> Vec<Case> {
             .ask(&ask("/own-headers/a"), told(200).header("X-Own", "the handler's")),
         case("R10.1 a handler's own security header stays", "[response]\nsecurity_headers = true")
             .key("alpha")
-            .ask(&ask("/own-headers/a"), told(200).header("X-Content-Type-Options", "the handler's"))
+            .ask(
+                &ask("/own-headers/a"),
+                told(200).header("X-Content-Type-Options", "the handler's").header("X-Frame-Options", "the handler's"),
+            )
             .ask(&ask("/a"), told(200).header("X-Content-Type-Options", "nosniff")),
         case("R10.1 a denied HEAD has the length of what a GET gets", "[response]\nbody = 'detail'\nunauthorized = 'no'")
             .ask("HEAD /a\nX-API-Key: wrong", denied("unknown").header("Content-Length", "15"))
