@@ -16,7 +16,8 @@ use crate::{
 
 /// What the routes are behind. They are, in whatever way the framework's router writes and nests them, for every method that
 /// it can give to one handler: `/api/reports` answers `reports`, `/api/reports/{id}` answers `report`, `/healthz` answers
-/// `healthz`, everything below `/docs/` answers `docs`; nothing else is a route.
+/// `healthz`, everything below `/docs/` answers `docs`; nothing else is a route, but for `/nested/reports`, which answers `nested`
+/// from a nested router that has the guard to itself, where the framework has such.
 const POLICY: &str = "
 sources = [{ header = 'X-API-Key' }]
 [access]
@@ -32,6 +33,10 @@ scopes = ['reports:read']
 [[routes]]
 path = '/api/*'
 scopes = ['api']
+[[routes]]
+path = '/nested/reports'
+methods = ['GET']
+scopes = ['reports:list']
 ";
 
 /// Who asks: nobody, somebody who may do nothing, and those who may see one of the handlers.
@@ -39,7 +44,11 @@ const KEYS: [(&str, &str); 4] = [("", ""), ("nothing", ""), ("lister", "reports:
 
 const METHODS: [&str; 4] = ["GET", "HEAD", "POST", "OPTIONS"];
 
-const TARGETS: [&str; 62] = [
+const TARGETS: [&str; 66] = [
+    "/nested/reports",
+    "/nested/reports/",
+    "/nested/%72eports",
+    "/nested//reports",
     "/api/reports",
     "/api/reports/",
     "/api/reports/1",
@@ -158,7 +167,7 @@ pub async fn run(start: StartRouter, http2: bool) -> Result<(), String> {
 /// What is wrong with an answer, where the model expects this status of the guard.
 fn problem(expected: u16, scope: &str, status: u16, handler: &str) -> Option<String> {
     let scope_of_handler = match handler {
-        "reports" => "reports:list",
+        "reports" | "nested" => "reports:list",
         "report" => "reports:read",
         _ => scope,
     };

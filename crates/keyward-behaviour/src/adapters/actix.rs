@@ -126,11 +126,13 @@ fn route(guard: Guard, listener: TcpListener) -> io::Result<Running> {
     let app = move || {
         let api =
             web::scope("/api").route("/reports", web::to(async || "reports")).route("/reports/{id}", web::to(async || "report"));
-        App::new()
+        let nested = web::scope("/nested").wrap(keyward_actix::guard(guard.clone()));
+        let all_else = web::scope("")
             .wrap(keyward_actix::guard(guard.clone()))
             .service(api)
             .route("/healthz", web::get().to(async || "healthz"))
-            .route("/docs/{rest:.*}", web::to(async || "docs"))
+            .route("/docs/{rest:.*}", web::to(async || "docs"));
+        App::new().service(nested.route("/reports", web::to(async || "nested"))).service(all_else)
     };
     let address = listener.local_addr()?;
     let server = HttpServer::new(app).workers(1).disable_signals().listen_auto_h2c(listener)?;

@@ -85,6 +85,8 @@ fn route(guard: Guard, listener: TcpListener) -> io::Result<Running> {
         .nest("/api", api)
         .route("/healthz", get(|| async { "healthz" }))
         .route("/docs/{*rest}", any(|| async { "docs" }));
-    let guarded = keyward_axum::guarded(routes, guard).into_make_service_with_connect_info::<SocketAddr>();
+    let nested = Router::new().route("/reports", any(|| async { "nested" })).layer(keyward_axum::guard(guard.clone()));
+    let app = Router::new().nest("/nested", nested).fallback_service(keyward_axum::guarded(routes, guard));
+    let guarded = app.into_make_service_with_connect_info::<SocketAddr>();
     Running::task(listener, async move |listener| axum::serve(listener, guarded).await)
 }

@@ -121,6 +121,7 @@ fn route(guard: Guard, listener: TcpListener) -> io::Result<Running> {
     let report = warp::path!("api" / "reports" / String).map(|_| "report");
     let healthz = warp::path!("healthz").and(warp::get()).map(|| "healthz");
     let docs = warp::path("docs").and(warp::path::tail()).map(|_| "docs");
-    let routes = reports.or(report).or(healthz).or(docs);
+    let nested = warp::path!("nested" / "reports").map(|| "nested");
+    let routes = reports.or(report).or(healthz).or(docs).or(nested);
     Running::task(listener, async move |listener| keyward_warp::serve(guard, routes).incoming(listener).run().await)
 }
