@@ -44,7 +44,18 @@ const KEYS: [(&str, &str); 4] = [("", ""), ("nothing", ""), ("lister", "reports:
 
 const METHODS: [&str; 4] = ["GET", "HEAD", "POST", "OPTIONS"];
 
-const TARGETS: [&str; 66] = [
+const TARGETS: [&str; 77] = [
+    "/API/reports/1",
+    "/api/../api/reports/1",
+    "/api/reports/%",
+    "/api/reports/%2e%2e/reports/1",
+    "/api/reports/%zz",
+    "/api/reports/..%2f1",
+    "/api/reports/1?x",
+    "/docs/%2e%2e/api/reports/1",
+    "/docs/..;/api/reports/1",
+    "/api%3b/reports",
+    "/api/reports%3f",
     "/nested/reports",
     "/nested/reports/",
     "/nested/%72eports",
