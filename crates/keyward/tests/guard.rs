@@ -373,6 +373,25 @@ fn explaining_consumes_nothing() {
 }
 
 #[test]
+fn explaining_tells_what_came_of_each_candidate() {
+    let store = MemoryStore::new();
+    let key = made(&store, NewKey::named("a"));
+    // A key that was made here, with one character of its check changed.
+    let last = if key.ends_with('a') { "b" } else { "a" };
+    let damaged = format!("{}{last}", &key[..key.len() - 1]);
+    let policy = "resolution = \"first-valid\"\nsources = [{ header = \"a\" }, { header = \"b\" }, { header = \"c\" }]";
+    let guard = builder(policy).store(store).build().unwrap();
+    let outcomes = |keys: [&str; 3]| {
+        let [a, b, c] = keys;
+        let request = Request::get("/").header("a", a).header("b", b).header("c", c).body(()).unwrap();
+        let told = pollster::block_on(guard.explain(&request));
+        (told.decision, told.candidates.iter().map(|candidate| candidate.outcome.to_string()).collect::<Vec<_>>().join(", "))
+    };
+    assert_eq!(outcomes([&damaged, "unknown", &key]), ("allow", "malformed, unknown, valid".to_owned()));
+    assert_eq!(outcomes([&damaged, "unknown", "other"]), ("deny", "malformed, unknown, unknown".to_owned()));
+}
+
+#[test]
 fn where_a_rule_needs_the_address_and_there_is_none_it_is_503() {
     let store = MemoryStore::new();
     let key = made(&store, NewKey::named("a"));
