@@ -3,7 +3,7 @@
 //! Everything is drawn from small alphabets, so that conflicts, duplicates, names that nearly match, odd spellings of
 //! paths, spent quotas and the moments around an expiry are likely and not a matter of luck.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
 
 use proptest::{
     option,
@@ -57,11 +57,20 @@ pub struct Asked {
 
 /// Worlds of 1 to 12 requests.
 pub fn worlds() -> impl Strategy<Value = World> {
-    (policies(), keys(), prop::collection::vec(steps(), 1..=8)).prop_map(|(policy, keys, steps)| World {
+    worlds_of(1..=8, 12)
+}
+
+/// Worlds of very many requests each, where a service has to be started for every world.
+pub fn large_worlds() -> impl Strategy<Value = World> {
+    worlds_of(150..=150, 300)
+}
+
+fn worlds_of(groups: RangeInclusive<usize>, requests: usize) -> impl Strategy<Value = World> {
+    (policies(), keys(), prop::collection::vec(steps(), groups)).prop_map(move |(policy, keys, steps)| World {
         environment: environment_of(&policy),
         policy,
         keys,
-        steps: steps.into_iter().flatten().take(12).collect(),
+        steps: steps.into_iter().flatten().take(requests).collect(),
     })
 }
 

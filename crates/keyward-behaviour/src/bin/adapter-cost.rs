@@ -67,17 +67,18 @@ fn compare(framework: &str) {
 fn start(framework: &str, kind: &str) -> Server {
     let program = std::env::current_exe().expect("this program");
     let mut process = Command::new(program).args(["serve", framework, kind]).stdout(Stdio::piped()).spawn().expect("a server");
+    // In either order: some servers start their threads after they listen.
+    let (mut account, mut address) = (None, None);
     let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-    let mut told = |what: &str| loop {
-        let line = lines.next().expect(what).expect(what);
-        if let Some(rest) = line.strip_prefix(what) {
-            return rest.trim().to_owned();
+    while account.is_none() || address.is_none() {
+        let line = lines.next().expect("a line").expect("a line");
+        if let Some(thread) = line.strip_prefix("thread ") {
+            account = Some(format!("/proc/{thread}/schedstat"));
+        } else if let Some(told) = line.strip_prefix("address ") {
+            address = Some(told.parse().expect("an address"));
         }
-    };
-    // In this order: a server's threads start before it says where it listens.
-    let account = format!("/proc/{}/schedstat", told("thread "));
-    let address = told("address ").parse().expect("an address");
-    Server { process, address, account }
+    }
+    Server { process, address: address.expect("an address"), account: account.expect("a thread") }
 }
 
 /// Tells the parent which thread answers: the one that calls this.

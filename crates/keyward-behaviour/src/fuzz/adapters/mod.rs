@@ -50,6 +50,11 @@ pub fn run(data: &[u8]) {
     ADAPTERS.with(|adapters| {
         let mut first_guarded: Option<(&str, String)> = None;
         for adapter in *adapters {
+            // actix-http (3.20) frames an answer by the method of the last request that it has read: nothing can be told of those
+            // before a HEAD that is pipelined.
+            if adapter.name == "actix" && data.windows(5).skip(3).any(|window| window == b"HEAD ") {
+                continue;
+            }
             let written = (adapter.serve)(data);
             let told = Told { sent: data, adapter: adapter.name, written: &written };
             // Parsers skip line ends before a request.
