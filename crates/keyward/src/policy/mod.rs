@@ -141,7 +141,10 @@ pub(crate) enum RouteMatch<'p> {
 
 pub(crate) fn route<'p>(routes: &'p [RouteRule], method: &str, path: &RulePath<'_>) -> RouteMatch<'p> {
     let found = find(routes, method, |pattern| pattern.matches(path));
-    if path.other_readings().any(|reading| find(routes, method, |pattern| pattern.matches_reading(&reading)) != found) {
+    // Where there is no route, there is none to be led to, and nothing to be copied for it.
+    if !routes.is_empty()
+        && path.other_readings().any(|reading| find(routes, method, |pattern| pattern.matches_reading(&reading)) != found)
+    {
         return RouteMatch::Ambiguous;
     }
     match found {
