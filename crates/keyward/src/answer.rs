@@ -29,6 +29,17 @@ impl<T> Answer<T> {
         Self::Ready(Err(fault))
     }
 
+    /// The answer with something done to it, at once where it is there.
+    pub fn then<U>(self, then: impl FnOnce(Result<T, Fault>) -> Result<U, Fault> + Send + 'static) -> Answer<U>
+    where
+        T: 'static,
+    {
+        match self {
+            Self::Ready(result) => Answer::Ready(then(result)),
+            Self::Pending(later) => Answer::Pending(Box::pin(async move { then(later.await) })),
+        }
+    }
+
     /// Waits for the answer.
     ///
     /// # Errors

@@ -169,7 +169,7 @@ async fn try_one<'r, H: Head + ?Sized>(
     if digests.is_empty() {
         *digests = guard.peppers.digests(candidate.credential.expose());
     }
-    let presented = Presented::new(&candidate.credential, digests);
+    let presented = Presented::new(&candidate.credential, digests, trail.now);
     let store = match &authenticator.asked {
         Asked::Own(own) => {
             let answer = untried_if_spent(guard, trail, own.authenticate(&presented, trail.now))?;

@@ -9,7 +9,7 @@ use crate::key;
 use crate::key::{Epoch, KeyDigest, KeyId, Record, Slot, StoredSecret};
 use crate::memory::MemoryStore;
 use crate::policy::{ConfigError, ConfiguredKeys};
-use crate::store::{KeyStore, RecordStore, Refused};
+use crate::store::{Attribution, Insert, Insertion, KeyStore, RecordStore, Refused};
 
 /// Looks an environment variable up.
 pub(crate) type Lookup = dyn Fn(&str) -> Option<OsString>;
@@ -73,8 +73,10 @@ fn add(store: &MemoryStore, keys: &ConfiguredKeys, key: &str, index: usize, of: 
     let mut record = Record::new(id, name, Timestamp::EPOCH, Epoch::from_bytes([0; 16]), slot);
     record.kind.clone_from(&keys.kind);
     record.scopes.clone_from(&keys.scopes);
-    match store.insert(record, None) {
-        crate::Answer::Ready(Ok(Ok(_) | Err(Refused::IdTaken | Refused::SecretTaken))) => {}
+    let by = Attribution { actor: "environment".into(), at: Timestamp::EPOCH };
+    let is_known = |refused: &Refused| matches!(refused, Refused::IdTaken | Refused::SecretTaken);
+    match store.insert(Insert::one(Insertion::new(record)), by) {
+        crate::Answer::Ready(Ok(inserted)) if inserted.refused.iter().all(|(_, refused)| is_known(refused)) => {}
         other => tracing::error!(target: "keyward", variable = keys.variable, ?other, "a configured key was not taken"),
     }
 }

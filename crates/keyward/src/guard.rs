@@ -245,7 +245,20 @@ impl Guard {
                 }
             }
         }
+        if let Ok(allowed) = &end {
+            self.note_use(trail, allowed);
+        }
         self.answer(trail, end)
+    }
+
+    /// Tells the store that one of its keys was let in.
+    fn note_use<H: Head + ?Sized>(&self, trail: &Trail<'_, H>, allowed: &Allowed) {
+        let Some(used) = allowed.principal().and_then(|who| who.used(trail.now.wall, trail.client.address)) else { return };
+        for authenticator in &self.parts.authenticators {
+            if let NamedAuthenticator { name: AuthenticatorName::Store, asked: Asked::Store(store) } = authenticator {
+                store.used(&used);
+            }
+        }
     }
 
     fn answer<H: Head + ?Sized>(&self, trail: &mut Trail<'_, H>, end: Result<Allowed, Kind>) -> Decision {

@@ -7,7 +7,7 @@
 //! A key of which nothing is known is taken for one that can be guessed (R7.3): its row says `"entropy_bits":128` where that is
 //! known to be so, or gives a public `handle`, what the key begins with, under which its Argon2id hash is stored.
 //!
-//! A row has one of `key`, `sha256` (64 hexadecimal digits) or `phc` (with `handle`). Names: `name`, `kind`, `owner`, `scopes`,
+//! A row has one of `key`, `sha256` (in hexadecimal digits or base64) or `phc` (with `handle`). Names: `name`, `kind`, `owner`, `scopes`,
 //! `not_before`, `expires_at`, `revoked`, `disabled`, `allowed_ips`, `limit` (one quota or a list). Others are errors.
 
 use serde::Deserialize;
@@ -18,6 +18,7 @@ use crate::key::{Argon2Hash, KeyDigest};
 use crate::limit::Quota;
 use crate::network::AddressList;
 use crate::scope::Scope;
+use crate::store::unhex;
 
 /// One key to take over.
 #[derive(Debug, Clone)]
@@ -141,7 +142,9 @@ fn read_row(line: &str, held_in_memory: bool) -> Result<ImportedKey, String> {
         (None, Some(_), None, None) if !(is_strong || held_in_memory) => {
             return Err("a SHA-256 is enough only for keys of at least 112 bits of entropy: add `\"entropy_bits\":128` if they were generated at random".to_owned());
         }
-        (None, Some(hex), None, None) => ImportedSecret::Sha256(read_hex(&hex).ok_or("`sha256` is not 64 hexadecimal digits")?),
+        (None, Some(digits), None, None) => ImportedSecret::Sha256(
+            read_sha256(&digits).ok_or("`sha256` is neither 64 hexadecimal digits nor 32 bytes in base64")?,
+        ),
         (None, None, Some(phc), Some(handle)) => {
             ImportedSecret::Argon2(Argon2Hash::from_phc(&handle, &phc).map_err(|error| error.to_string())?)
         }
@@ -207,14 +210,15 @@ fn without_values(error: &serde_json::Error) -> String {
     }
 }
 
-fn read_hex(text: &str) -> Option<KeyDigest> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?, 16).ok()?;
-    }
+/// 64 hexadecimal digits, or base64 with either alphabet, with or without padding.
+fn read_sha256(text: &str) -> Option<KeyDigest> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    let bytes = unhex(text).or_else(|| {
+        let unpadded = text.strip_suffix('=').unwrap_or(text);
+        let decoded = STANDARD_NO_PAD.decode(unpadded).or_else(|_| URL_SAFE_NO_PAD.decode(unpadded)).ok()?;
+        decoded.try_into().ok()
+    })?;
     Some(KeyDigest::from_bytes(0, bytes))
 }
 
@@ -241,6 +245,22 @@ mod tests {
         ] {
             assert_eq!(from_json_lines(&row).next().unwrap().is_ok(), good, "{row}");
             assert!(good || row.contains("entropy_bits") || keys_file(&row).next().unwrap().is_ok());
+        }
+    }
+
+    #[test]
+    fn digests_in_hexadecimal_digits_and_base64_are_the_same() {
+        let digest = KeyDigest::sha256(b"abc");
+        for text in [
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD",
+            "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=",
+            "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0",
+        ] {
+            assert_eq!(read_sha256(text), Some(digest), "{text}");
+        }
+        for bad in ["", "abc", "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa", "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=="] {
+            assert_eq!(read_sha256(bad), None, "{bad}");
         }
     }
 

@@ -1,20 +1,23 @@
 //! Looking after keys: create, rotate, revoke, import, over any store.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::answer::Fault;
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::credential::{Credential, Secret};
+use crate::credential::{LONGEST_CREDENTIAL, Secret};
 use crate::import::{ImportedKey, ImportedSecret};
-use crate::key::{self, BadPrefix, Epoch, KeyId, KeyPrefix, Peppers, Record, Slot, StoredSecret, UnusableHash};
+use crate::key::{self, BadPrefix, Epoch, KeyId, KeyPrefix, Peppers, Record, Slot, State, StoredSecret, UnusableHash};
 use crate::limit::{BadQuota, Quota};
-use crate::memory::looks_generated;
 use crate::network::{AddressList, BadNetwork};
 use crate::random::{Random, SystemRandom};
 use crate::scope::{BadScope, Scope};
-use crate::store::{Change, Presented, RecordStore, Refused, Update};
+use crate::store::{
+    Attribution, Change, Filter, Insert, Insertion, Journalled, PlainKey, Progress, RecordStore, Refused, SlotUsage, Update,
+    WhereRefused,
+};
 
 /// Looks after the keys of one store.
 ///
@@ -26,7 +29,8 @@ use crate::store::{Change, Presented, RecordStore, Refused, Update};
 /// let made = keys.create(NewKey::named("nightly export").scope("reports:read")?.expires_in_days(90)).await?;
 /// let key = made.secret().expose(); // the only time it can be read
 /// assert!(key.starts_with("kw_"));
-/// keys.revoke(&made.record().id).await?;
+/// let revoked = keys.revoke(&made.record().id).await?;
+/// assert!(revoked.holds_everywhere_within().is_zero()); // a store in memory is nobody else's
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
 #[derive(Clone)]
@@ -35,6 +39,7 @@ pub struct Keys {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     peppers: Peppers,
+    actor: Box<str>,
 }
 
 /// Why a key was not created, changed or imported.
@@ -56,6 +61,9 @@ pub enum KeysError {
 }
 
 impl Keys {
+    /// How many records are asked for at once where all that a filter means are gone through.
+    const PAGE: usize = 500;
+
     /// Over a store, with the machine's clock and randomness and without peppers.
     pub fn new(store: impl RecordStore + 'static) -> Self {
         Self {
@@ -63,6 +71,7 @@ impl Keys {
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
             peppers: Peppers::default(),
+            actor: "program".into(),
         }
     }
 
@@ -87,23 +96,62 @@ impl Keys {
         self
     }
 
+    /// In the name of somebody, whom the journal names with each change: whoever was verified, never what a request's body says.
+    /// Without, it names `program`.
+    #[must_use]
+    pub fn acting_as(&self, actor: impl Into<Box<str>>) -> Self {
+        Self { actor: actor.into(), ..self.clone() }
+    }
+
     /// Makes a key. It can be read from the answer, and never again.
     ///
     /// # Errors
     /// [`KeysError`]; there is no key then, unless the store failed after writing it, when nobody knows it.
     pub async fn create(&self, new: NewKey) -> Result<Made, KeysError> {
-        let now = self.clock.now().wall;
+        self.create_as(new, None).await
+    }
+
+    /// Makes a key once for a store, ever (R16). `name` says what it is for: the marker of that name is set in the same transaction,
+    /// and outlives the key. `None`: it was made before.
+    ///
+    /// # Errors
+    /// As [`Keys::create`].
+    pub async fn create_once(&self, name: &str, new: NewKey) -> Result<Option<Made>, KeysError> {
+        match self.create_as(new, Some(name.into())).await {
+            Err(KeysError::Refused(Refused::DoneBefore)) => Ok(None),
+            made => made.map(Some),
+        }
+    }
+
+    async fn create_as(&self, new: NewKey, once: Option<Box<str>>) -> Result<Made, KeysError> {
+        let by = self.attribution();
         self.store.bind(new.prefix.as_str()).wait().await??;
         let (secret, slot) = self.new_slot(&new.prefix)?;
-        let mut record = Record::new(KeyId::random(&*self.random), new.name, now, Epoch::random(&*self.random)?, slot);
+        let id = KeyId::new(by.at, &*self.random);
+        let mut record = Record::new(id, new.name, by.at, Epoch::random(&*self.random)?, slot);
         record.kind = new.kind;
         record.owner = new.owner;
         record.scopes = new.scopes;
         record.not_before = new.not_before;
-        record.expires = new.expires.map(|expires| expires.at(now));
+        record.expires = new.expires.map(|expires| expires.at(by.at));
         record.networks = new.networks;
         record.limits = new.limits;
-        Ok(Made { secret, record: self.store.insert(record, None).wait().await?? })
+        record.metadata = new.metadata;
+        let insert = Insert { once, ..Insert::one(Insertion::new(record)) };
+        Ok(Made { secret, record: self.insert_one(insert, by).await? })
+    }
+
+    async fn insert_one(&self, insert: Insert, by: Attribution) -> Result<Arc<Record>, KeysError> {
+        let mut inserted = self.store.insert(insert, by).wait().await?;
+        match (inserted.records.pop(), inserted.refused.pop()) {
+            (Some(record), _) => Ok(record),
+            (None, Some((_, refused))) => Err(refused.into()),
+            (None, None) => Err(Fault::new("the store neither added a record nor refused it").into()),
+        }
+    }
+
+    fn attribution(&self) -> Attribution {
+        Attribution { actor: self.actor.clone(), at: self.clock.now().wall }
     }
 
     /// Gives a key a new secret. The old one is accepted until its grace ends; an older one ends at once.
@@ -112,11 +160,14 @@ impl Keys {
     /// [`Refused::NotFound`], [`Refused::Revoked`], or a fault.
     pub async fn rotate(&self, id: &KeyId, grace: Duration) -> Result<Made, KeysError> {
         let record = self.get(id).await?.ok_or(Refused::NotFound)?;
+        if record.is_revoked() {
+            return Err(Refused::Revoked.into());
+        }
         let prefix = self.prefix_for(&record).await?;
         let (secret, slot) = self.new_slot(&prefix)?;
-        let grace_ends = self.clock.now().wall.after(grace);
-        let change = Change::Rotate { slot, grace_ends, epoch: Epoch::random(&*self.random)? };
-        Ok(Made { secret, record: self.store.change(id, change).wait().await?? })
+        let by = self.attribution();
+        let change = Change::Rotate { slot, grace_ends: by.at.after(grace), epoch: Epoch::random(&*self.random)? };
+        Ok(Made { secret, record: self.store.change(id, change, by).wait().await?? })
     }
 
     /// What a rotated key begins with: as before, unless keys from elsewhere begin so too and would become malformed.
@@ -136,8 +187,39 @@ impl Keys {
     ///
     /// # Errors
     /// [`Refused::NotFound`], or a fault: try again until it is acknowledged.
-    pub async fn revoke(&self, id: &KeyId) -> Result<Arc<Record>, KeysError> {
-        Ok(self.store.change(id, Change::Revoke(Epoch::random(&*self.random)?)).wait().await??)
+    pub async fn revoke(&self, id: &KeyId) -> Result<Revoked, KeysError> {
+        let change = Change::Revoke(Epoch::random(&*self.random)?);
+        let record = self.store.change(id, change, self.attribution()).wait().await??;
+        Ok(Revoked { record, within: self.store.revocation_bound() })
+    }
+
+    /// Ends every key that a filter means, those that are made meanwhile included. Goes through all of them, one change each.
+    ///
+    /// # Errors
+    /// A fault: some are revoked then. Try again until it is acknowledged.
+    pub async fn revoke_all(&self, filter: &Filter) -> Result<RevokedAll, KeysError> {
+        let mut ids = Vec::new();
+        loop {
+            // From the start each time, until nobody is left: so a key that was made behind our back is found as well.
+            let before = ids.len();
+            let mut after = None;
+            loop {
+                let page = self.list(filter, after, Self::PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.id);
+                for record in page.iter().filter(|record| !record.is_revoked()) {
+                    match self.revoke(&record.id).await {
+                        Ok(_) => ids.push(record.id),
+                        // Purged meanwhile.
+                        Err(KeysError::Refused(Refused::NotFound)) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            if ids.len() == before {
+                return Ok(RevokedAll { ids, within: self.store.revocation_bound() });
+            }
+        }
     }
 
     /// Changes other fields.
@@ -145,7 +227,7 @@ impl Keys {
     /// # Errors
     /// [`Refused::NotFound`], [`Refused::Revoked`], or a fault.
     pub async fn update(&self, id: &KeyId, update: Update) -> Result<Arc<Record>, KeysError> {
-        Ok(self.store.change(id, Change::Update(Box::new(update))).wait().await??)
+        Ok(self.store.change(id, Change::Update(Box::new(update)), self.attribution()).wait().await??)
     }
 
     /// Switches a key off for a while, or on again.
@@ -157,12 +239,43 @@ impl Keys {
         self.update(id, Update { disabled: Some((disabled, epoch)), ..Update::default() }).await
     }
 
+    /// Lets a key's time be over from now on. Unlike a revocation, this can be taken back by an update.
+    ///
+    /// # Errors
+    /// As [`Keys::update`].
+    pub async fn expire(&self, id: &KeyId) -> Result<Arc<Record>, KeysError> {
+        self.update(id, Update { expires: Some(Some(self.clock.now().wall)), ..Update::default() }).await
+    }
+
     /// Removes a revoked key. Its digests stay, so that it cannot be imported again.
     ///
     /// # Errors
     /// [`Refused::NotFound`], [`Refused::NotRevoked`], or a fault.
     pub async fn purge(&self, id: &KeyId) -> Result<(), KeysError> {
-        Ok(self.store.purge(id).wait().await??)
+        Ok(self.store.purge(id, self.attribution()).wait().await??)
+    }
+
+    /// Removes all keys that were revoked before a time: the end of their retention. How many there were.
+    ///
+    /// # Errors
+    /// A fault: some are removed then.
+    pub async fn purge_revoked_before(&self, time: Timestamp) -> Result<usize, KeysError> {
+        let filter =
+            Filter { state: Some((State::Revoked, self.clock.now().wall)), revoked_before: Some(time), ..Filter::default() };
+        let mut purged = 0;
+        loop {
+            let page = self.list(&filter, None, Self::PAGE).await?;
+            if page.is_empty() {
+                return Ok(purged);
+            }
+            for record in page {
+                match self.purge(&record.id).await {
+                    Ok(()) => purged += 1,
+                    Err(KeysError::Refused(Refused::NotFound)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
     }
 
     /// The record with this id.
@@ -173,12 +286,28 @@ impl Keys {
         Ok(self.store.get(id).wait().await?)
     }
 
-    /// Records in the order of their ids, behind `after`.
+    /// Records that a filter means, in the order of their ids, which is that in which they were made, behind `after`.
     ///
     /// # Errors
     /// A fault.
-    pub async fn list(&self, after: Option<KeyId>, limit: usize) -> Result<Vec<Arc<Record>>, KeysError> {
-        Ok(self.store.list(after, limit).wait().await?)
+    pub async fn list(&self, filter: &Filter, after: Option<KeyId>, limit: usize) -> Result<Vec<Arc<Record>>, KeysError> {
+        Ok(self.store.list(filter, after, limit).wait().await?)
+    }
+
+    /// When and how the secrets of these keys were used.
+    ///
+    /// # Errors
+    /// A fault.
+    pub async fn usage(&self, ids: &[KeyId]) -> Result<Vec<SlotUsage>, KeysError> {
+        Ok(self.store.usage(ids).wait().await?)
+    }
+
+    /// Who changed what, behind a row's number, the oldest first.
+    ///
+    /// # Errors
+    /// A fault.
+    pub async fn journal(&self, after: u64, limit: usize) -> Result<Vec<Journalled>, KeysError> {
+        Ok(self.store.journal(after, limit).wait().await?)
     }
 
     /// Takes over a key made elsewhere.
@@ -186,10 +315,54 @@ impl Keys {
     /// # Errors
     /// [`KeysError`]; nothing is imported then.
     pub async fn import(&self, imported: ImportedKey) -> Result<Arc<Record>, KeysError> {
+        let by = self.attribution();
+        let insertion = self.insertion(imported, &by).await?;
+        self.insert_one(Insert::one(insertion), by).await
+    }
+
+    /// Takes over many keys made elsewhere, in one transaction. `progress` is told twice how many are done: while they are
+    /// prepared, where those that need Argon2id take 20 ms each, and again while they are stored.
+    ///
+    /// # Errors
+    /// A fault: nothing is imported then. Keys that are refused are no error: see [`Imported::refused`].
+    pub async fn import_all(
+        &self,
+        imported: Vec<ImportedKey>,
+        where_refused: WhereRefused,
+        progress: Option<Progress>,
+    ) -> Result<Imported, KeysError> {
+        let by = self.attribution();
+        let (mut insertions, mut places, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, imported) in imported.into_iter().enumerate() {
+            match self.insertion(imported, &by).await {
+                Ok(insertion) => {
+                    insertions.push(insertion);
+                    places.push(place);
+                }
+                Err(KeysError::Fault(fault)) => return Err(fault.into()),
+                Err(error) => refused.push((place, error)),
+            }
+            if let Some(progress) = progress.as_ref().filter(|_| (place + 1).is_multiple_of(1_000)) {
+                progress.tell(place + 1);
+            }
+        }
+        let dry = !refused.is_empty() && where_refused == WhereRefused::AddNone;
+        if dry {
+            return Ok(Imported { count: 0, refused });
+        }
+        let insert = Insert { progress, ..Insert::many(insertions, where_refused) };
+        let inserted = self.store.insert(insert, by).wait().await?;
+        let by_store = inserted.refused.into_iter();
+        refused.extend(by_store.filter_map(|(index, reason)| Some((*places.get(index)?, KeysError::Refused(reason)))));
+        refused.sort_by_key(|(place, _)| *place);
+        Ok(Imported { count: inserted.records.len(), refused })
+    }
+
+    async fn insertion(&self, imported: ImportedKey, by: &Attribution) -> Result<Insertion, KeysError> {
         let slot = self.imported_slot(&imported.secret).await?;
-        let now = self.clock.now().wall;
         let name = imported.name.unwrap_or_else(|| slot.prefix.to_string());
-        let mut record = Record::new(KeyId::random(&*self.random), name, now, Epoch::random(&*self.random)?, slot);
+        let id = KeyId::new(by.at, &*self.random);
+        let mut record = Record::new(id, name, by.at, Epoch::random(&*self.random)?, slot);
         record.kind = imported.kind;
         record.owner = imported.owner;
         record.scopes = imported.scopes;
@@ -199,32 +372,27 @@ impl Keys {
         record.limits = imported.limits;
         record.disabled = imported.disabled;
         if imported.revoked {
-            record.revoke();
+            record.revoke(by.at);
         }
-        let answer = match &imported.secret {
-            ImportedSecret::Key { key, .. } => {
-                let credential = Credential::new(key.expose().as_bytes());
-                let digests = self.peppers.digests(credential.expose());
-                self.store.insert(record, Some(&Presented::new(&credential, &digests)))
-            }
-            ImportedSecret::Sha256(_) | ImportedSecret::Argon2(_) => self.store.insert(record, None),
+        let key = match imported.secret {
+            ImportedSecret::Key { key, .. } => Some(PlainKey::new(key, &self.peppers)),
+            ImportedSecret::Sha256(_) | ImportedSecret::Argon2(_) => None,
         };
-        Ok(answer.wait().await??)
+        Ok(Insertion { record, key })
     }
 
     async fn imported_slot(&self, secret: &ImportedSecret) -> Result<Slot, KeysError> {
         Ok(match secret {
             ImportedSecret::Key { key, argon2_handle } => {
                 let text = key.expose();
-                if !(1..=crate::credential::LONGEST_CREDENTIAL).contains(&text.len())
-                    || !text.bytes().all(|byte| byte.is_ascii_graphic())
-                {
+                if !(1..=LONGEST_CREDENTIAL).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
                     return Err(KeysError::NoKey);
                 }
-                match key::parse(text) {
-                    Some(prefix) => self.store.bind(prefix.as_str()).wait().await??,
-                    None if looks_generated(&*self.store, text) => return Err(Refused::LooksGenerated.into()),
-                    None => {}
+                // A key made elsewhere that looks like ours is for the store to refuse.
+                if let Some(prefix) = key::parse(text)
+                    && !self.store.binds(prefix.as_str())
+                {
+                    self.store.bind(prefix.as_str()).wait().await??;
                 }
                 let stored = match argon2_handle {
                     None => StoredSecret::Digest(self.peppers.digest(text.as_bytes())),
@@ -270,6 +438,54 @@ impl Made {
     }
 }
 
+/// A key that was ended.
+#[derive(Debug, Clone)]
+pub struct Revoked {
+    record: Arc<Record>,
+    within: Duration,
+}
+
+impl Revoked {
+    /// What is stored about it.
+    pub fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+
+    /// How soon every process that shares the store refuses the key. This one does already.
+    pub fn holds_everywhere_within(&self) -> Duration {
+        self.within
+    }
+}
+
+/// Keys that were ended together.
+#[derive(Debug, Clone)]
+pub struct RevokedAll {
+    ids: Vec<KeyId>,
+    within: Duration,
+}
+
+impl RevokedAll {
+    /// Those that were not revoked before.
+    pub fn ids(&self) -> &[KeyId] {
+        &self.ids
+    }
+
+    /// How soon every process that shares the store refuses them. This one does already.
+    pub fn holds_everywhere_within(&self) -> Duration {
+        self.within
+    }
+}
+
+/// What came of importing many keys.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Imported {
+    /// How many are in the store now.
+    pub count: usize,
+    /// Which were refused, by their place among all, and why.
+    pub refused: Vec<(usize, KeysError)>,
+}
+
 /// What a new key shall be.
 #[derive(Debug, Clone)]
 #[must_use]
@@ -283,6 +499,7 @@ pub struct NewKey {
     expires: Option<Expires>,
     networks: Option<AddressList>,
     limits: Option<Vec<Quota>>,
+    metadata: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -313,6 +530,7 @@ impl NewKey {
             expires: None,
             networks: None,
             limits: None,
+            metadata: BTreeMap::new(),
         }
     }
 
@@ -361,6 +579,18 @@ impl NewKey {
     /// Not accepted from so many days after it is made.
     pub fn expires_in_days(mut self, days: u32) -> Self {
         self.expires = Some(Expires::In(Duration::from_secs(u64::from(days) * 86_400)));
+        self
+    }
+
+    /// Not accepted from so long after it is made.
+    pub fn expires_in(mut self, wait: Duration) -> Self {
+        self.expires = Some(Expires::In(wait));
+        self
+    }
+
+    /// Something else to keep with it.
+    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(name.into(), value.into());
         self
     }
 

@@ -10,7 +10,7 @@ use keyward::audit::{AuditEvent, AuditSink};
 use keyward::clock::{ManualClock, Now};
 use keyward::import::keys_file;
 use keyward::key::Record;
-use keyward::store::{KeyStore, Presented};
+use keyward::store::{Filter, KeyStore, Presented};
 use keyward::{
     Ambient, Answer, Authenticator, Decision, Fault, Guard, GuardBuilder, Identity, Keys, Kind, MemoryStore, NewKey, Pass, Peer,
     Policy, Refusal, Timestamp, Verdict, scopes,
@@ -163,7 +163,7 @@ fn a_low_entropy_key_is_verified_once_and_remembered_until_it_is_rotated_or_revo
     assert_eq!(started.load(Ordering::SeqCst), 2);
 
     let keys = Keys::new(store);
-    let id = pollster::block_on(keys.list(None, 10)).unwrap()[0].id;
+    let id = pollster::block_on(keys.list(&Filter::default(), None, 10)).unwrap()[0].id;
     let rotated = pollster::block_on(keys.rotate(&id, Duration::from_secs(3_600))).unwrap();
     assert_eq!(kind(&guard.decide_blocking(&get(rotated.secret().expose()))), None);
     assert!(pass(guard.decide_blocking(&get("customer1-secret"))).principal().unwrap().is_by_previous_secret());

@@ -12,6 +12,7 @@ use keyward::audit::{AuditEvent, AuditSink, Ring};
 use keyward::clock::{Clock, ManualClock, SystemClock};
 use keyward::import::{ImportedKey, from_json_lines};
 use keyward::key::{KeyDigest, Pepper, Peppers};
+use keyward::store::Filter;
 use keyward::{
     Ambient, Answer, Authenticator, Decision, Fault, Guard, GuardBuilder, Identity, Job, Keys, Kind, MemoryStore, NewKey, Pass,
     Peer, Policy, Timestamp, Verdict, scopes,
@@ -405,7 +406,7 @@ fn a_second_remembered_argon2id_key_is_still_a_key() {
     let keys = Keys::new(store.clone());
     pollster::block_on(keys.import(row(r#"{"key":"customer1-secret","handle":"customer1"}"#))).unwrap();
     pollster::block_on(keys.import(row(r#"{"key":"customer2-secret","handle":"customer2"}"#))).unwrap();
-    let disabled = pollster::block_on(keys.list(None, 9)).unwrap()[0].clone();
+    let disabled = pollster::block_on(keys.list(&Filter::default(), None, 9)).unwrap()[0].clone();
     let guard = builder("resolution = \"first-valid\"").store(store).build().unwrap();
     for key in ["customer1-secret", "customer2-secret"] {
         assert_eq!(kind(&guard.decide_blocking(&get(key))), None);

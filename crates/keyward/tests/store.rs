@@ -9,7 +9,7 @@ use http::Request;
 use keyward::clock::ManualClock;
 use keyward::import::from_json_lines;
 use keyward::key::KeyId;
-use keyward::store::{Refused, Update};
+use keyward::store::{Filter, Refused, Update};
 use keyward::{Decision, Guard, Keys, KeysError, Kind, MemoryStore, NewKey, Policy, Timestamp};
 use proptest::prelude::*;
 
@@ -148,7 +148,7 @@ proptest! {
                     prop_assert_eq!(ask(&guard, secret), known.expected(index, now).map(|()| *id));
                 }
             }
-            let listed: BTreeSet<KeyId> = wait(keys.list(None, 1_000)).unwrap().iter().map(|record| record.id).collect();
+            let listed: BTreeSet<KeyId> = wait(keys.list(&Filter::default(), None, 1_000)).unwrap().iter().map(|record| record.id).collect();
             let expected: BTreeSet<KeyId> = known.iter().zip(&ids).filter(|(known, _)| !known.purged).map(|(_, id)| *id).collect();
             prop_assert_eq!(listed, expected);
         }
@@ -258,7 +258,7 @@ fn pages_go_through_every_key_once() {
     let all: BTreeMap<KeyId, ()> = (0..25).map(|_| (wait(keys.create(NewKey::named("k"))).unwrap().record().id, ())).collect();
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = wait(keys.list(after, 10)).unwrap();
+        let page = wait(keys.list(&Filter::default(), after, 10)).unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         seen.extend(page.iter().map(|record| record.id));

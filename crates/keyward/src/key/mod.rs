@@ -13,3 +13,4 @@ pub(crate) use format::is_damaged;
 pub use format::{BadPrefix, KeyPrefix, check, display_prefix, generate, parse};
 pub use record::{Epoch, KeyId, NotAKeyId, Record, Slot, StoredSecret};
 pub(crate) use state::Standing;
+pub use state::{NotAState, State};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arrayvec::ArrayString;
 
@@ -17,6 +17,8 @@ use crate::random::Random;
 use crate::scope::Scope;
 
 /// A key's stable name: it survives rotation, and may be shown and logged. 1 to 36 characters of `A-Za-z0-9._-`.
+///
+/// Ids that are made here begin with the time, so that their order is the order in which keys were made.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(ArrayString<36>);
 
@@ -26,9 +28,11 @@ pub struct KeyId(ArrayString<36>);
 pub struct NotAKeyId;
 
 impl KeyId {
-    /// A new id: 128 random bits in hexadecimal digits.
-    pub fn random(random: &dyn Random) -> Self {
-        Self::from_number(random.identifier())
+    /// A new id in hexadecimal digits: 48 bits of milliseconds since 1970, and 80 random ones. With the time in front, pages of
+    /// a listing are pages of time, and a database's index grows at its end and not everywhere.
+    pub fn new(now: Timestamp, random: &dyn Random) -> Self {
+        let milliseconds = u128::try_from(now.unix_nanoseconds() / 1_000_000).unwrap_or(0);
+        Self::from_number(milliseconds << 80 | random.identifier() >> 48)
     }
 
     pub(crate) fn from_number(number: u128) -> Self {
@@ -67,6 +71,18 @@ impl fmt::Display for KeyId {
 impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl serde::Serialize for KeyId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for KeyId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -121,12 +137,14 @@ pub struct Slot {
     pub prefix: Box<str>,
     /// For the previous slot of a rotated key: until when it is accepted still. `None`: without end.
     pub grace_ends: Option<Timestamp>,
+    /// How many secrets the key had before this one. Uses are counted for each.
+    pub number: u32,
 }
 
 impl Slot {
     /// A slot without an end.
     pub fn new(secret: StoredSecret, prefix: impl Into<Box<str>>) -> Self {
-        Self { secret, prefix: prefix.into(), grace_ends: None }
+        Self { secret, prefix: prefix.into(), grace_ends: None, number: 0 }
     }
 }
 
@@ -192,14 +210,23 @@ impl Record {
         }
     }
 
-    /// Ends the key for ever, in this copy of the record and in every clone of it. There is no way back.
-    pub fn revoke(&self) {
-        self.revocation.0.store(true, Ordering::Release);
+    /// Ends the key for ever, in this copy of the record and in every clone of it. There is no way back, and a second time
+    /// changes nothing.
+    pub fn revoke(&self, at: Timestamp) {
+        let at = at.unix_nanoseconds().min(Revocation::NEVER - 1);
+        // The first one counts, whoever else revokes at the same time.
+        let _ = self.revocation.0.compare_exchange(Revocation::NEVER, at, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// Whether the key has been ended.
     pub fn is_revoked(&self) -> bool {
-        self.revocation.0.load(Ordering::Acquire)
+        self.revocation.0.load(Ordering::Acquire) != Revocation::NEVER
+    }
+
+    /// When the key was ended.
+    pub fn revoked_at(&self) -> Option<Timestamp> {
+        let at = self.revocation.0.load(Ordering::Acquire);
+        (at != Revocation::NEVER).then(|| Timestamp::from_unix_nanoseconds(at))
     }
 
     /// The current slot, and the previous one if there is one.
@@ -210,5 +237,15 @@ impl Record {
 
 /// Shared by every version of a record that a process holds: what was found before the revocation is revoked too, and a
 /// concurrent update carries the flag along instead of writing an older one.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Revocation(Arc<AtomicBool>);
+#[derive(Debug, Clone)]
+pub(crate) struct Revocation(Arc<AtomicI64>);
+
+impl Revocation {
+    const NEVER: i64 = i64::MAX;
+}
+
+impl Default for Revocation {
+    fn default() -> Self {
+        Self(Arc::new(AtomicI64::new(Self::NEVER)))
+    }
+}

@@ -1,18 +1,19 @@
 //! Who it is: a presented key held against a record (R7).
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::answer::Fault;
 use crate::authenticator::Identity;
 use crate::clock::Timestamp;
 use crate::decision::Kind;
-use crate::key::{Abandoned, Argon2Hash, KeyId, Record, Slot, Standing, StoredSecret, Verifications};
+use crate::key::{Abandoned, Argon2Hash, KeyDigest, KeyId, Record, Slot, Standing, StoredSecret, Verifications};
 use crate::limit::Quota;
 use crate::network::AddressList;
 use crate::scope::Scope;
 use crate::source::SourceKind;
-use crate::store::Presented;
+use crate::store::{Presented, Use};
 
 /// Who a request comes from. Only verification makes one, so holding one is the proof.
 ///
@@ -31,7 +32,12 @@ pub struct Principal {
 
 #[derive(Clone)]
 enum Who {
-    Key { record: Arc<Record>, by_previous: bool },
+    /// Boxed, since there is one only while peppers are changed: the digest under which the secret should be stored.
+    Key {
+        record: Arc<Record>,
+        by_previous: bool,
+        better_digest: Option<Box<KeyDigest>>,
+    },
     Identity(Arc<Identity>),
 }
 
@@ -103,7 +109,7 @@ impl Principal {
     /// What may be shown of the key; `None` where there is no key.
     pub fn key_prefix(&self) -> Option<&str> {
         match &self.who {
-            Who::Key { by_previous: true, record } => record.previous.as_ref().map(|slot| &*slot.prefix),
+            Who::Key { by_previous: true, record, .. } => record.previous.as_ref().map(|slot| &*slot.prefix),
             Who::Key { record, .. } => Some(&record.current.prefix),
             Who::Identity(_) => None,
         }
@@ -138,6 +144,16 @@ impl Principal {
     /// Whether a previous secret was used, in its grace: the client should be told to change it.
     pub fn is_by_previous_secret(&self) -> bool {
         matches!(self.who, Who::Key { by_previous: true, .. })
+    }
+
+    /// What a store is told of this use of its key; `None` where it is no store's.
+    pub(crate) fn used(&self, at: Timestamp, client: Option<IpAddr>) -> Option<Use<'_>> {
+        let (Who::Key { record, by_previous, better_digest }, AuthenticatorName::Store) = (&self.who, &self.authenticator) else {
+            return None;
+        };
+        let slot = if *by_previous { record.previous.as_ref()? } else { &record.current };
+        let better_digest = better_digest.as_deref().copied();
+        Some(Use { id: &record.id, number: slot.number, at, client, source: self.source, better_digest })
     }
 
     pub(crate) fn networks(&self) -> Option<&AddressList> {
@@ -198,13 +214,18 @@ impl Verified {
         };
         let begins =
             |slot: &Slot| matches!(&slot.secret, StoredSecret::Argon2(hash) if presented.expose().starts_with(hash.handle()));
-        let found = Found { by_previous: false, authenticator: authenticator.clone(), source };
+        // The newest pepper's digest is the first, and what is stored under another one should be stored under that.
+        let better = |slot: &Slot| match (&slot.secret, presented.digests()) {
+            (StoredSecret::Digest(stored), [newest, ..]) if stored.pepper() != newest.pepper() => Some(Box::new(*newest)),
+            _ => None,
+        };
+        let found = Found { by_previous: false, authenticator: authenticator.clone(), source, better_digest: None };
         if matches(&record.current) {
-            return found.judge(record, now);
+            return Found { better_digest: better(&record.current), ..found }.judge(record, now);
         }
         let found = Found { by_previous: true, ..found };
-        if record.previous.as_ref().is_some_and(matches) {
-            return found.judge(record, now);
+        if let Some(previous) = record.previous.as_ref().filter(|slot| matches(slot)) {
+            return Found { better_digest: better(previous), ..found }.judge(record, now);
         }
         if begins(&record.current) {
             return Verdict::Slow(Slow { record, found: Found { by_previous: false, ..found }, key: presented.expose() });
@@ -244,6 +265,7 @@ struct Found {
     by_previous: bool,
     authenticator: AuthenticatorName,
     source: SourceKind,
+    better_digest: Option<Box<KeyDigest>>,
 }
 
 impl Found {
@@ -255,7 +277,7 @@ impl Found {
         match Standing::of(&record, slot, now) {
             Standing::Dead(kind) => Verdict::Dead(kind, record),
             Standing::Live => {
-                let who = Who::Key { record, by_previous: self.by_previous };
+                let who = Who::Key { record, by_previous: self.by_previous, better_digest: self.better_digest };
                 let principal = Principal { who, authenticator: self.authenticator, source: Some(self.source) };
                 Verdict::Genuine(Verified { principal, by_cookie: self.source == SourceKind::Cookie })
             }

@@ -69,6 +69,20 @@ impl SourceKind {
     }
 }
 
+impl std::str::FromStr for SourceKind {
+    type Err = NotASource;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Bearer, Self::Header, Self::Cookie, Self::Query, Self::Subprotocol];
+        all.into_iter().find(|kind| kind.as_str() == text).ok_or(NotASource)
+    }
+}
+
+/// What was written is no kind of source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a source is `bearer`, `header`, `cookie`, `query` or `subprotocol`")]
+pub struct NotASource;
+
 impl fmt::Display for SourceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

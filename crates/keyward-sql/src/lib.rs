@@ -1,0 +1,1 @@
+//! Keys in SQLite and PostgreSQL.

@@ -1,0 +1,201 @@
+//! When keys were last used, from where, and how often.
+//!
+//! A use is noted in memory, by key and secret; a store takes the sums out now and then and keeps them. What was not taken out
+//! when a process is killed is lost: uses are for people who wonder whether a key is still needed, and not worth a write each.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::clock::Timestamp;
+use crate::key::{KeyDigest, KeyId};
+use crate::source::SourceKind;
+
+/// A key that was let in.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Use<'a> {
+    /// Which key.
+    pub id: &'a KeyId,
+    /// Which of its secrets: [`Slot::number`](crate::key::Slot::number).
+    pub number: u32,
+    /// When the decision began.
+    pub at: Timestamp,
+    /// The client's address.
+    pub client: Option<IpAddr>,
+    /// Where the key stood.
+    pub source: Option<SourceKind>,
+    /// The digest under which the secret should be stored, where it is stored under an older pepper.
+    pub better_digest: Option<KeyDigest>,
+}
+
+/// How one secret of a key was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotUsage {
+    /// Which key.
+    pub id: KeyId,
+    /// Which of its secrets.
+    pub number: u32,
+    /// How often it was let in.
+    pub count: u64,
+    /// When last.
+    pub last_used: Timestamp,
+    /// From where last: the address, cut to its /24 (IPv4) or /48 (IPv6), which is enough to recognise one's own network.
+    pub network: Option<IpAddr>,
+    /// Where the key stood.
+    pub source: Option<SourceKind>,
+    /// The digest under which the secret should be stored, where it is stored under an older pepper.
+    pub better_digest: Option<KeyDigest>,
+}
+
+impl SlotUsage {
+    fn of(used: &Use<'_>) -> Self {
+        Self {
+            id: *used.id,
+            number: used.number,
+            count: 1,
+            last_used: used.at,
+            network: used.client.map(network_of),
+            source: used.source,
+            better_digest: used.better_digest,
+        }
+    }
+
+    /// Both together: the counts added, the rest from the later one.
+    #[must_use]
+    pub fn merged(self, other: Self) -> Self {
+        let count = self.count.saturating_add(other.count);
+        let better_digest = self.better_digest.or(other.better_digest);
+        let later = if other.last_used >= self.last_used { other } else { self };
+        Self { count, better_digest, ..later }
+    }
+}
+
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(four) => {
+            let [a, b, c, _] = four.octets();
+            Ipv4Addr::new(a, b, c, 0).into()
+        }
+        IpAddr::V6(six) => {
+            let [a, b, c, ..] = six.segments();
+            Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+type Sums = HashMap<(KeyId, u32), SlotUsage, ahash::RandomState>;
+
+/// Sums of uses, until a store takes them.
+///
+/// Several tables, one for a few threads each: one for all would be one lock for all.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    tables: [Mutex<Sums>; Self::TABLES],
+}
+
+impl Ledger {
+    const TABLES: usize = 16;
+    /// How many secrets a table holds at most. Uses of others are forgotten until the sums are taken.
+    pub(crate) const MOST: usize = 8_192;
+
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes a use. Whether the table is full, so that the sums had better be taken.
+    pub fn note(&self, used: &Use<'_>) -> bool {
+        let mut table = self.tables[own_table() % Self::TABLES].lock().unwrap_or_else(PoisonError::into_inner);
+        let at = (*used.id, used.number);
+        if let Some(sum) = table.get_mut(&at) {
+            sum.count = sum.count.saturating_add(1);
+            if used.at >= sum.last_used {
+                sum.last_used = used.at;
+                sum.network = used.client.map(network_of);
+                sum.source = used.source;
+            }
+            sum.better_digest = sum.better_digest.or(used.better_digest);
+        } else if table.len() < Self::MOST {
+            table.insert(at, SlotUsage::of(used));
+        }
+        table.len() >= Self::MOST
+    }
+
+    /// Takes the sums out.
+    pub fn take(&self) -> Vec<SlotUsage> {
+        let mut all = Sums::default();
+        for table in &self.tables {
+            let sums = std::mem::take(&mut *table.lock().unwrap_or_else(PoisonError::into_inner));
+            for (at, sum) in sums {
+                let sum = match all.remove(&at) {
+                    Some(before) => sum.merged(before),
+                    None => sum,
+                };
+                all.insert(at, sum);
+            }
+        }
+        all.into_values().collect()
+    }
+}
+
+/// Threads are dealt out to the tables in turn.
+fn own_table() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! { static OWN: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed)); }
+    OWN.with(Cell::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(id: &KeyId, seconds: i64, client: &str) -> SlotUsage {
+        SlotUsage::of(&Use {
+            id,
+            number: 0,
+            at: Timestamp::from_unix_seconds(seconds),
+            client: Some(client.parse().unwrap()),
+            source: Some(SourceKind::Header),
+            better_digest: None,
+        })
+    }
+
+    #[test]
+    fn addresses_are_cut_to_their_network() {
+        for (address, network) in
+            [("203.0.113.77", "203.0.113.0"), ("::ffff:203.0.113.77", "203.0.113.0"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1::")]
+        {
+            assert_eq!(network_of(address.parse().unwrap()), network.parse::<IpAddr>().unwrap(), "{address}");
+        }
+    }
+
+    #[test]
+    fn sums_add_up_and_keep_what_was_last_in_whatever_order_they_come() {
+        let id: KeyId = "k".parse().unwrap();
+        let (old, new) = (used(&id, 1, "192.0.2.1"), used(&id, 2, "198.51.100.1"));
+        for merged in [old.clone().merged(new.clone()), new.clone().merged(old.clone())] {
+            assert_eq!((merged.count, merged.last_used, merged.network), (2, new.last_used, new.network));
+        }
+    }
+
+    #[test]
+    fn uses_from_many_threads_are_all_counted_and_taken_once() {
+        let (ledger, id) = (Ledger::new(), "k".parse::<KeyId>().unwrap());
+        std::thread::scope(|scope| {
+            for _ in 0..20 {
+                scope.spawn(|| {
+                    for second in 0..100 {
+                        let at = Timestamp::from_unix_seconds(second);
+                        ledger.note(&Use { id: &id, number: 0, at, client: None, source: None, better_digest: None });
+                    }
+                });
+            }
+        });
+        let sums = ledger.take();
+        assert_eq!((sums.len(), sums[0].count, sums[0].last_used), (1, 2_000, Timestamp::from_unix_seconds(99)));
+        assert!(ledger.take().is_empty());
+    }
+}
