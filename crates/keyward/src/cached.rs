@@ -190,13 +190,12 @@ impl Kept {
     }
 
     /// What is known without asking the store.
-    fn look(&self, presented: &Presented<'_>) -> Option<Option<Arc<Record>>> {
-        let now = presented.now().steady;
-        let by_digest = presented.digests().iter().find_map(|digest| self.peek(&SecretKey::Digest(*digest), now));
+    fn look(&self, digests: &[KeyDigest], now: u64) -> Option<Option<Arc<Record>>> {
+        let by_digest = digests.iter().find_map(|digest| self.peek(&SecretKey::Digest(*digest), now));
         if by_digest.is_some() {
             return Some(by_digest);
         }
-        let digest = presented.digests().last()?;
+        let digest = digests.last()?;
         let handle = {
             let unknown = lock(&self.unknown);
             let (asked, handle) = unknown.at.get(digest)?;
@@ -448,7 +447,7 @@ fn revoke_again<S: RecordStore>(shared: &Shared<S>, id: &KeyId) -> Option<Later<
 
 impl<S: RecordStore + 'static> KeyStore for Cached<S> {
     fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
-        if let Some(found) = self.0.kept.look(presented) {
+        if let Some(found) = self.0.kept.look(presented.digests(), presented.now().steady) {
             return Answer::ready(found);
         }
         let Some(digest) = presented.digests().last().copied() else { return Answer::ready(None) };
@@ -468,6 +467,10 @@ impl<S: RecordStore + 'static> KeyStore for Cached<S> {
                         Err(told) => {
                             if let Ok(found) = told.await {
                                 return found;
+                            }
+                            // Who made that trip went away. Another one may have made it since.
+                            if let Some(found) = shared.kept.look(&asked.digests, asked.at) {
+                                return Ok(found);
                             }
                         }
                     }
