@@ -75,6 +75,8 @@ pub mod harness;
 pub mod in_process;
 pub mod model;
 pub mod service;
+#[cfg(feature = "stores")]
+pub mod services;
 pub mod sockets;
 pub mod suite;
 pub mod targets;

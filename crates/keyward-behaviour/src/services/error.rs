@@ -1,0 +1,29 @@
+//! Why a service does not do what a test asks of it.
+
+use std::{error::Error, fmt};
+
+/// What went wrong with a service, and how to mend it.
+pub struct ServiceError {
+    message: String,
+}
+
+impl ServiceError {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+/// The message as it is: this is what `unwrap` shows, and a server's log is unreadable with its line breaks escaped.
+impl fmt::Debug for ServiceError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl Error for ServiceError {}
