@@ -5,6 +5,7 @@ mod filter;
 mod insert;
 mod journal;
 mod news;
+mod shared;
 mod snapshot;
 mod told;
 mod usage;

@@ -51,18 +51,6 @@ pub struct SlotUsage {
 }
 
 impl SlotUsage {
-    fn of(used: &Use<'_>) -> Self {
-        Self {
-            id: *used.id,
-            number: used.number,
-            count: 1,
-            last_used: used.at,
-            network: used.client.map(network_of),
-            source: used.source,
-            better_digest: used.better_digest,
-        }
-    }
-
     /// Both together: the counts added, the rest from the later one.
     #[must_use]
     pub fn merged(self, other: Self) -> Self {
@@ -86,14 +74,28 @@ fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-type Sums = HashMap<(KeyId, u32), SlotUsage, ahash::RandomState>;
+/// What is summed up: small, since a busy service has it in the processor's caches once for each of its keys.
+#[derive(Debug)]
+struct Sum {
+    count: u64,
+    last_used: Timestamp,
+    network: Option<IpAddr>,
+    source: Option<SourceKind>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    sums: HashMap<(KeyId, u32), Sum, ahash::RandomState>,
+    /// There are some only while peppers are changed.
+    better_digests: HashMap<(KeyId, u32), KeyDigest, ahash::RandomState>,
+}
 
 /// Sums of uses, until a store takes them.
 ///
 /// Several tables, one for a few threads each: one for all would be one lock for all.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    tables: [Mutex<Sums>; Self::TABLES],
+    tables: [Mutex<Table>; Self::TABLES],
 }
 
 impl Ledger {
@@ -110,34 +112,43 @@ impl Ledger {
     pub fn note(&self, used: &Use<'_>) -> bool {
         let mut table = self.tables[own_table() % Self::TABLES].lock().unwrap_or_else(PoisonError::into_inner);
         let at = (*used.id, used.number);
-        if let Some(sum) = table.get_mut(&at) {
+        let is_full = table.sums.len() >= Self::MOST;
+        if let Some(sum) = table.sums.get_mut(&at) {
             sum.count = sum.count.saturating_add(1);
             if used.at >= sum.last_used {
-                sum.last_used = used.at;
-                sum.network = used.client.map(network_of);
-                sum.source = used.source;
+                *sum = Sum { count: sum.count, ..Sum::of(used) };
             }
-            sum.better_digest = sum.better_digest.or(used.better_digest);
-        } else if table.len() < Self::MOST {
-            table.insert(at, SlotUsage::of(used));
+        } else if !is_full {
+            table.sums.insert(at, Sum::of(used));
         }
-        table.len() >= Self::MOST
+        if let Some(digest) = used.better_digest.filter(|_| table.better_digests.len() < Self::MOST) {
+            table.better_digests.insert(at, digest);
+        }
+        is_full
     }
 
     /// Takes the sums out.
     pub fn take(&self) -> Vec<SlotUsage> {
-        let mut all = Sums::default();
+        let mut all: HashMap<(KeyId, u32), SlotUsage, ahash::RandomState> = HashMap::default();
         for table in &self.tables {
-            let sums = std::mem::take(&mut *table.lock().unwrap_or_else(PoisonError::into_inner));
-            for (at, sum) in sums {
-                let sum = match all.remove(&at) {
-                    Some(before) => sum.merged(before),
-                    None => sum,
+            let Table { sums, better_digests } = std::mem::take(&mut *table.lock().unwrap_or_else(PoisonError::into_inner));
+            for ((id, number), Sum { count, last_used, network, source }) in sums {
+                let better_digest = better_digests.get(&(id, number)).copied();
+                let usage = SlotUsage { id, number, count, last_used, network, source, better_digest };
+                let usage = match all.remove(&(id, number)) {
+                    Some(before) => usage.merged(before),
+                    None => usage,
                 };
-                all.insert(at, sum);
+                all.insert((id, number), usage);
             }
         }
         all.into_values().collect()
+    }
+}
+
+impl Sum {
+    fn of(used: &Use<'_>) -> Self {
+        Self { count: 1, last_used: used.at, network: used.client.map(network_of), source: used.source }
     }
 }
 
@@ -152,15 +163,16 @@ fn own_table() -> usize {
 mod tests {
     use super::*;
 
-    fn used(id: &KeyId, seconds: i64, client: &str) -> SlotUsage {
-        SlotUsage::of(&Use {
+    fn used(id: KeyId, seconds: i64, network: &str) -> SlotUsage {
+        SlotUsage {
             id,
             number: 0,
-            at: Timestamp::from_unix_seconds(seconds),
-            client: Some(client.parse().unwrap()),
+            count: 1,
+            last_used: Timestamp::from_unix_seconds(seconds),
+            network: Some(network.parse().unwrap()),
             source: Some(SourceKind::Header),
             better_digest: None,
-        })
+        }
     }
 
     #[test]
@@ -175,7 +187,7 @@ mod tests {
     #[test]
     fn sums_add_up_and_keep_what_was_last_in_whatever_order_they_come() {
         let id: KeyId = "k".parse().unwrap();
-        let (old, new) = (used(&id, 1, "192.0.2.1"), used(&id, 2, "198.51.100.1"));
+        let (old, new) = (used(id, 1, "192.0.2.0"), used(id, 2, "198.51.100.0"));
         for merged in [old.clone().merged(new.clone()), new.clone().merged(old.clone())] {
             assert_eq!((merged.count, merged.last_used, merged.network), (2, new.last_used, new.network));
         }
