@@ -3,6 +3,7 @@
 //! What is said to people goes to standard error; there is no colour of our own.
 
 mod fuzz;
+mod power_cut;
 mod step;
 mod tidy;
 mod workspace;
@@ -22,7 +23,8 @@ Examples:
   cargo xtask bench     what a decision costs, in the core and in each adapter
   cargo xtask fuzz      what the fuzzer finds in a minute a target; needs a nightly toolchain
   cargo xtask soak      a million random requests to every adapter, each judged by the model
-  cargo xtask mutants   faults planted in the core, and whether the tests find them";
+  cargo xtask mutants   faults planted in the core, and whether the tests find them
+  cargo xtask power-cut --help    what a program acknowledged, and whether it survives a power cut; needs strace";
 
 const TIDY_EXAMPLES: &str = "\
 Examples:
@@ -58,6 +60,15 @@ Examples:
   cargo xtask fuzz --seconds 600 --target query --target cookie
   cargo xtask fuzz --seconds 10 --json > fuzz.json";
 
+const POWER_CUT_EXAMPLES: &str = "\
+Examples:
+  cargo xtask power-cut --workload './write-keys 100' --check './check-keys'
+  cargo xtask power-cut --workload './write-keys 100' --check './check-keys' --points 200 --seed 4711
+  cargo xtask power-cut --workload './write-keys --without-fsync 9' --check './check-keys' --expect-loss
+  TMPDIR=/dev/shm cargo xtask power-cut --workload './write-keys 100' --check './check-keys'    checks in memory
+They are called as `./write-keys 100 FOLDER` and `./check-keys FOLDER ACKNOWLEDGED`. The change after the last one that was
+acknowledged was under way: the check has to accept it, and its absence. Needs Linux and strace.";
+
 /// Developer commands of Keyward.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", color = ColorChoice::Never, after_help = EXAMPLES)]
@@ -88,6 +99,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Cuts the power at every instant of a real run, and asks whether all that was acknowledged is still there.
+    #[command(after_help = POWER_CUT_EXAMPLES)]
+    PowerCut(power_cut::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -109,6 +123,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Fuzz(arguments) => return fuzz::run(&workspace, arguments),
         Command::Soak { options } => vec![soak_step(&workspace, options)],
         Command::Mutants { options } => vec![mutants_step(&workspace, options)?],
+        Command::PowerCut(arguments) => return power_cut::run(arguments),
     };
     step::run_in_order(steps)
 }
@@ -178,6 +193,6 @@ mod tests {
                 assert!(help.contains("Examples:"), "{} shows none", subcommand.get_name());
             }
         }
-        assert_eq!(names, ["test", "tidy", "bench", "fuzz", "soak", "mutants", "help"]);
+        assert_eq!(names, ["test", "tidy", "bench", "fuzz", "soak", "mutants", "power-cut", "help"]);
     }
 }
