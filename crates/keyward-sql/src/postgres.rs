@@ -1,0 +1,141 @@
+//! Keys in PostgreSQL.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use keyward::Cached;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Executor};
+use tokio::runtime::Handle;
+
+use crate::connection::{Pools, Session};
+use crate::database::Database;
+use crate::failure::Failure;
+use crate::open::{OpenError, OpenErrorKind, migrate, runtime};
+use crate::store::{Common, common_setters};
+
+/// Keys in PostgreSQL, for any number of machines. Clones share it.
+///
+/// The tables are made in the schema that is first in the `search_path`, under names that begin with `keyward_`.
+#[derive(Clone, Debug)]
+pub struct PostgresStore(pub(crate) Cached<Database>);
+
+impl PostgresStore {
+    /// Connects to a database (`postgres://USER@HOST/DATABASE`), and makes the tables if there are none.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn connect(url: &str) -> Result<Self, OpenError> {
+        Self::builder(url).connect().await
+    }
+
+    /// Sets one up.
+    pub fn builder(url: impl Into<String>) -> PostgresBuilder {
+        let common = Common::new(Duration::from_secs(5), Duration::from_secs(1));
+        PostgresBuilder { url: url.into(), common, connections: 10, acquire_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// Sets a [`PostgresStore`] up. `Debug` hides the address, which may hold a password.
+#[must_use]
+pub struct PostgresBuilder {
+    url: String,
+    common: Common,
+    connections: u32,
+    acquire_timeout: Duration,
+}
+
+impl PostgresBuilder {
+    common_setters!("5 seconds");
+
+    /// How many connections there are at most (10); one of them listens for changes. At least 3.
+    pub fn connections(mut self, most: u32) -> Self {
+        self.connections = most.max(3);
+        self
+    }
+
+    /// How long to wait for a connection at most (5 seconds).
+    pub fn acquire_timeout(mut self, wait: Duration) -> Self {
+        self.acquire_timeout = wait;
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn connect(self) -> Result<PostgresStore, OpenError> {
+        let runtime = runtime()?;
+        // On the store's own runtime, so that a caller who gives up leaves nothing half made.
+        let task = runtime.spawn(self.connect_on(runtime.clone()));
+        task.await.map_err(|error| OpenError::new(OpenErrorKind::Runtime, format!("the runtime ended: {error}")))?
+    }
+
+    async fn connect_on(self, runtime: Handle) -> Result<PostgresStore, OpenError> {
+        let settings = self.common.settings();
+        // The error would tell pieces of what cannot be read, and one of them may be the password.
+        let options = PgConnectOptions::from_str(&self.url).map_err(|_| {
+            OpenError::new(OpenErrorKind::Address, "the address of the database cannot be read: write postgres://USER:PASSWORD@HOST:PORT/DATABASE, and what is no letter or digit in the password as %XX")
+        })?;
+        let options = options.application_name("keyward").disable_statement_logging();
+        let session_settings = session_settings(settings.deadline);
+        let pool = PgPoolOptions::new()
+            .max_connections(self.connections)
+            .acquire_timeout(self.acquire_timeout)
+            .test_before_acquire(false)
+            .after_connect(move |connection, _| {
+                let session_settings = sqlx::AssertSqlSafe(session_settings.clone());
+                Box::pin(async move { connection.execute(sqlx::raw_sql(session_settings)).await.map(drop) })
+            })
+            // One that was in use just now is good, most likely; if not, it is asked for once more.
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for > Duration::from_secs(1) {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(options);
+
+        let connection = pool.acquire().await.map_err(|error| Failure::of(&error))?;
+        let mut session = Session::of_postgres(connection, Duration::from_secs(3600));
+        session.begin().await?;
+        // One node at a time makes the tables. Any number does, as long as it stays the same.
+        session.script("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(7738147062911)").await?;
+        let encoding = session.rows("SELECT current_setting('server_encoding')", Vec::new()).await?;
+        let encoding: String = encoding.first().map_or(Ok(String::new()), |row| row.get(0))?;
+        if encoding != "UTF8" {
+            let text = format!("the database's encoding is {encoding}: make one with ENCODING 'UTF8'");
+            return Err(OpenError::new(OpenErrorKind::Database, text));
+        }
+        migrate(&mut session, true).await?;
+        session.commit().await?;
+
+        let database = Database::over(Pools::Postgres(pool), settings, runtime, None).await?;
+        Ok(PostgresStore(self.common.cached(database)))
+    }
+}
+
+/// What every connection begins with.
+fn session_settings(deadline: Duration) -> String {
+    let milliseconds = deadline.as_millis().max(1);
+    // What this process does not wait for any more, the server gives up as well; and a process that was stopped in the middle of a
+    // change does not hold up all others.
+    //
+    // A change is on the disk when it is acknowledged, whatever the server's default. A stricter default stays.
+    //
+    // Every statement here goes by an index. A plan that is made while the tables are empty would go through all rows, and is kept
+    // for as long as the connection.
+    format!(
+        "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = {milliseconds}; \
+         SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
+         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+    )
+}
+
+impl std::fmt::Debug for PostgresBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresBuilder").field("common", &self.common).field("connections", &self.connections).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,171 @@
+//! Telling of changes that others made.
+//!
+//! A round reads the counter and the keys behind it in one statement, tells of them, and says when that was. It holds by itself;
+//! PostgreSQL's notifications only make the next round come sooner, so it does no harm if one is lost, or anybody sends them.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use keyward::key::KeyId;
+use keyward::store::News;
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use tokio::sync::Notify;
+
+use crate::connection::{Dialect, Pools, Session, values};
+use crate::database::{Shared, read_prefixes};
+use crate::failure::{Failure, Outcome};
+
+/// More changed keys than this are told as "anything".
+const MOST: usize = 10_000;
+/// The least time between two rounds, however many notifications there are.
+const LEAST: Duration = Duration::from_millis(50);
+/// The most time between two tries while the database is away.
+const AWAY: Duration = Duration::from_secs(1);
+
+/// How far the database was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    identity: String,
+    revision: i64,
+}
+
+impl Seen {
+    pub(crate) async fn read(session: &mut Session) -> Outcome<Self> {
+        let rows = session.rows("SELECT identity, revision FROM keyward_store", Vec::new()).await?;
+        let row = rows.first().ok_or_else(no_row)?;
+        Ok(Self { identity: row.get(0)?, revision: row.get(1)? })
+    }
+}
+
+fn no_row() -> Failure {
+    Failure::fault("keyward_store has no row: restore a backup")
+}
+
+/// From now on tells somebody, until they are gone, or the store is.
+pub(crate) fn watch(shared: &Arc<Shared>, news: Weak<dyn News>) {
+    let wake = Arc::new(Notify::new());
+    if let Pools::Postgres(pool) = &shared.pools {
+        shared.spawn(listen(pool.clone(), wake.clone(), news.clone()));
+    }
+    let watcher = Watcher { seen: shared.opened.clone(), session: None, data_version: None, was_away: false };
+    shared.spawn(watcher.run(Arc::downgrade(shared), news, wake, shared.settings.watch_every));
+}
+
+struct Watcher {
+    seen: Seen,
+    /// SQLite counts the changes that others made for each connection, so it has to stay the same one.
+    session: Option<Session>,
+    data_version: Option<i64>,
+    was_away: bool,
+}
+
+impl Watcher {
+    async fn run(mut self, shared: Weak<Shared>, news: Weak<dyn News>, wake: Arc<Notify>, every: Duration) {
+        loop {
+            let begun = Instant::now();
+            // Held by nobody while it waits, or store and listener would never be gone.
+            let (Some(shared), Some(news)) = (shared.upgrade(), news.upgrade()) else { return };
+            let mut wait = every;
+            match self.round(&shared, &*news).await {
+                Ok(()) => self.was_away = false,
+                Err(failure) => {
+                    if !self.was_away {
+                        tracing::error!(target: "keyward", fault = %failure.into_fault(), "changes of others cannot be read; records that grow older than max_staleness are not used meanwhile");
+                    }
+                    (self.session, self.data_version, self.was_away) = (None, None, true);
+                    wait = every.min(AWAY);
+                }
+            }
+            drop((shared, news));
+            tokio::time::sleep(LEAST).await;
+            let _ = tokio::time::timeout(wait.saturating_sub(begun.elapsed()), wake.notified()).await;
+        }
+    }
+
+    async fn round(&mut self, shared: &Shared, news: &dyn News) -> Outcome<()> {
+        let time = news.now();
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => shared.pools.reader(shared.settings.deadline).await?,
+        };
+        if session.dialect() == Dialect::Sqlite {
+            let version = session.rows("PRAGMA data_version", Vec::new()).await?;
+            let version: i64 = version.first().ok_or_else(no_row)?.get(0)?;
+            if self.data_version != Some(version) {
+                self.tell(&mut session, shared, news).await?;
+                self.data_version = Some(version);
+            }
+            self.session = Some(session);
+        } else {
+            self.tell(&mut session, shared, news).await?;
+        }
+        news.verified(time);
+        Ok(())
+    }
+
+    async fn tell(&mut self, session: &mut Session, shared: &Shared, news: &dyn News) -> Outcome<()> {
+        // The counter and what is behind it, from one snapshot.
+        let rows = session
+            .rows(
+                "SELECT s.identity, s.revision, k.id, k.revoked \
+                 FROM keyward_store s LEFT JOIN keyward_keys k ON k.revision > $1 LIMIT $2",
+                values![self.seen.revision, MOST as i64 + 1],
+            )
+            .await?;
+        let first = rows.first().ok_or_else(no_row)?;
+        let now = Seen { identity: first.get(0)?, revision: first.get(1)? };
+        if now == self.seen && !self.was_away {
+            return Ok(());
+        }
+        let is_another = now.identity != self.seen.identity || now.revision < self.seen.revision;
+        if is_another {
+            tracing::error!(
+                target: "keyward",
+                seen = self.seen.revision,
+                now = now.revision,
+                "the database is another one, or an older copy: it was restored, or failed over to a server that had missed changes; all records are read again, and keys that were known to be revoked stay so in this process"
+            );
+        }
+        shared.prefixes.store(Arc::new(read_prefixes(session).await?));
+        if is_another || self.was_away || rows.len() > MOST {
+            news.all_changed();
+        } else {
+            let (mut changed, mut revoked) = (Vec::new(), Vec::new());
+            for row in &rows {
+                // None: only the counter has moved.
+                let Some(id) = row.get::<Option<String>>(2)? else { continue };
+                let id: KeyId = id.parse().map_err(|_| Failure::fault("an id in keyward_keys is none"))?;
+                let into = if row.get::<Option<i64>>(3)?.is_some() { &mut revoked } else { &mut changed };
+                into.push(id);
+            }
+            if !revoked.is_empty() {
+                news.revoked(&revoked);
+            }
+            if !changed.is_empty() {
+                news.changed(&changed);
+            }
+        }
+        self.seen = now;
+        Ok(())
+    }
+}
+
+/// Wakes somebody when PostgreSQL says that there is something to see.
+async fn listen(pool: PgPool, wake: Arc<Notify>, news: Weak<dyn News>) {
+    let mut failures = 0_u32;
+    while news.strong_count() > 0 && !pool.is_closed() {
+        if let Ok(mut listener) = PgListener::connect_with(&pool).await {
+            listener.ignore_pool_close_event(false);
+            if listener.listen("keyward").await.is_ok() {
+                failures = 0;
+                // Ends when the connection is lost. What was sent meanwhile is found by the next round.
+                while let Ok(Some(_)) = listener.try_recv().await {
+                    wake.notify_one();
+                }
+            }
+        }
+        failures += 1;
+        tokio::time::sleep(AWAY.min(Duration::from_millis(50) * failures)).await;
+    }
+}
