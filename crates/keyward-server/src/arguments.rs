@@ -9,13 +9,15 @@ use clap_complete::Shell;
 use keyward::Timestamp;
 use keyward::key::KeyPrefix;
 
+use crate::database::{Access, Database};
 use crate::failure::Failure;
+use crate::keys;
 use crate::output::visible;
 use crate::setting::Setting;
 
 /// API-key authentication for HTTP services.
 ///
-/// Serves forward-auth to nginx, Caddy and Traefik, and tells why a request is let through or not.
+/// Serves forward-auth to nginx, Caddy and Traefik, looks after keys, and tells why a request is let through or not.
 #[derive(Debug, Parser)]
 #[command(
     name = "keyward",
@@ -23,6 +25,7 @@ use crate::setting::Setting;
     after_help = "\
 Examples:
   keyward serve                                        decide for a proxy, on 127.0.0.1:8080
+  keyward keys create --name \"nightly export\"          a new key, in keyward.db
   keyward policy check policy.toml                     what is wrong with a policy, by line
   keyward explain --policy policy.toml < request.txt   why a request is allowed or denied
   keyward generate --prefix acme --count 3             three new keys
@@ -40,6 +43,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Serve forward-auth, /whoami and /healthz
     Serve(Serve),
+    /// Look after stored keys
+    Keys(keys::arguments::Keys),
     /// Tell every step of a decision about one request, read from standard input; consumes nothing
     Explain(Explain),
     /// Look after policy files
@@ -67,11 +72,9 @@ pub(crate) struct Deciding {
     /// The policy; without it, Bearer and X-API-Key with every default [env: KEYWARD_POLICY]
     #[arg(long, value_name = "FILE")]
     policy: Option<OsString>,
-    /// Where keys are kept: `memory:` keeps them until the program ends [env: KEYWARD_DATABASE] [default: memory:]
-    // Not parsed by clap, which would repeat a password in its error.
-    #[arg(long, value_name = "URL")]
-    database: Option<OsString>,
-    /// Keys to take over at the start, one JSON object a line
+    #[command(flatten)]
+    pub(crate) stored: Stored,
+    /// Keys that are held in memory only, one JSON object a line; instead of a database
     #[arg(long, value_name = "FILE")]
     pub(crate) keys: Option<PathBuf>,
 }
@@ -80,9 +83,35 @@ impl Deciding {
     pub(crate) fn policy(&self) -> Option<Setting> {
         Setting::of(self.policy.as_deref(), "--policy", "KEYWARD_POLICY")
     }
+}
 
+/// Where stored keys are, and what is needed to recognise them.
+#[derive(Debug, Args)]
+pub(crate) struct Stored {
+    /// Where keys are kept: sqlite:PATH, postgres://…, json:PATH or memory: [env: KEYWARD_DATABASE] [default: sqlite:keyward.db]
+    // Not parsed by clap, which would repeat a password in its error.
+    #[arg(long, value_name = "URL", global = true)]
+    database: Option<OsString>,
+    /// Peppers for stored digests, lines of VERSION SECRET, in a file that only its owner can read [env: KEYWARD_PEPPER_FILE]
+    #[arg(long, value_name = "FILE", global = true)]
+    pepper_file: Option<OsString>,
+    /// Open a SQLite database whose file of revocations was lost: what was revoked since a backup may be accepted again
+    #[arg(long, global = true)]
+    accept_lost_revocations: bool,
+}
+
+impl Stored {
     pub(crate) fn database(&self) -> Option<Setting> {
         Setting::of(self.database.as_deref(), "--database", "KEYWARD_DATABASE")
+    }
+
+    /// Opens the database that was named, or the default one.
+    pub(crate) async fn open(&self, access: Access) -> Result<Database, Failure> {
+        Database::open(self.database().as_ref(), access, self.accept_lost_revocations).await
+    }
+
+    pub(crate) fn pepper_file(&self) -> Option<Setting> {
+        Setting::of(self.pepper_file.as_deref(), "--pepper-file", "KEYWARD_PEPPER_FILE")
     }
 }
 
@@ -90,11 +119,11 @@ impl Deciding {
 #[command(after_help = "\
 Examples:
   keyward serve
-  keyward serve --policy policy.toml --keys keys.jsonl --listen 0.0.0.0:8080
-  KEYWARD_POLICY=policy.toml keyward serve --listen 127.0.0.1:0
+  keyward serve --policy policy.toml --database postgres://keyward@db/keys --listen 0.0.0.0:8080
+  KEYWARD_POLICY=policy.toml keyward serve --keys keys.jsonl --listen 127.0.0.1:0
 
-Without --keys, a bootstrap key is made at the start and told once on standard error, with a curl line that uses it.
-Where standard error is no terminal and the listener is no loopback address, it is written to a new file instead.
+The first start on a database makes a bootstrap key and tells it once on standard error, with a curl line that uses it. Where
+standard error is no terminal and the listener is no loopback address, it is written to a new file instead.
 
 `limits.failures` is 60/minute unless the policy says otherwise. Audit events go to standard error.")]
 pub(crate) struct Serve {
@@ -123,7 +152,7 @@ Examples:
   printf 'GET /reports/7 HTTP/1.1\\nAuthorization: Bearer %s\\n\\n' \"$KEY\" | keyward explain --keys keys.jsonl
   keyward explain --policy policy.toml --peer 203.0.113.9 --now 2030-01-01T00:00:00Z --json < request.txt
 
-Decides as `keyward serve` would. Exit status: 0 allowed, 1 denied, 2 for what is no HTTP request.")]
+Decides as `keyward serve` would, and changes nothing: without --database it looks into ./keyward.db if that is there. Exit status: 0 allowed, 1 denied, 2 for what is no HTTP request.")]
 pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) deciding: Deciding,

@@ -4,12 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use keyward::import::{self, ImportedKey, ImportedSecret};
+use keyward::key::Peppers;
 use keyward::limit::Quota;
-use keyward::{Guard, GuardBuilder, Keys, MemoryStore, Policy};
+use keyward::{Guard, GuardBuilder, Keys, Policy};
 
 use crate::arguments::Deciding;
+use crate::database::{Access, Database, Location};
 use crate::failure::Failure;
 use crate::output::visible;
+use crate::peppers;
 use crate::policy_warnings::{PolicyText, SHORT, is_short};
 use crate::setting::Setting;
 
@@ -19,7 +22,8 @@ pub(crate) struct Configuration {
     text: PolicyText,
     /// How the policy is called in errors.
     policy_name: String,
-    pub(crate) store: MemoryStore,
+    pub(crate) database: Database,
+    peppers: Peppers,
     /// How many keys `--keys` held.
     pub(crate) imported: usize,
     /// Where keys are that are short enough to be guessed.
@@ -27,7 +31,8 @@ pub(crate) struct Configuration {
 }
 
 impl Configuration {
-    pub(crate) fn read(deciding: &Deciding) -> Result<Self, Failure> {
+    /// Reads all of it, and opens the database: last, so that nothing is made for a start that fails.
+    pub(crate) async fn read(deciding: &Deciding, access: Access) -> Result<Self, Failure> {
         let (policy, text, policy_name) = match deciding.policy() {
             None => (Policy::builder().build(), PolicyText::default(), "the default policy".to_owned()),
             Some(Setting { value, name }) => {
@@ -38,17 +43,28 @@ impl Configuration {
             }
         };
         let policy = policy.map_err(|error| Failure::Configuration(error.to_string()))?;
-        let store = deciding.database().map_or_else(|| Ok(MemoryStore::new()), |setting| open(&setting))?;
+        let peppers = peppers::read(deciding.stored.pepper_file().as_ref())?;
         let mut short_keys = text.short_configured_keys(|name| std::env::var_os(name));
-        let imported = match &deciding.keys {
-            None => 0,
-            Some(file) => pollster::block_on(import_file(&Keys::new(store.clone()), file, &mut short_keys))?,
+        let mut imported = 0;
+        let database = match &deciding.keys {
+            None => deciding.stored.open(access).await?,
+            Some(file) => {
+                let database = in_memory(deciding.stored.database().as_ref())?;
+                let keys = Keys::new(database.store()).peppers(peppers.clone());
+                imported = import_file(&keys, file, &mut short_keys).await?;
+                database
+            }
         };
-        Ok(Self { policy: with_default_failures(policy), text, policy_name, store, imported, short_keys })
+        Ok(Self { policy: with_default_failures(policy), text, policy_name, database, peppers, imported, short_keys })
     }
 
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Looks after the keys that the guard finds.
+    pub(crate) fn keys(&self) -> Keys {
+        Keys::new(self.database.store()).peppers(self.peppers.clone())
     }
 
     /// Whether a key in the store can ever be found.
@@ -65,8 +81,10 @@ impl Configuration {
 
     /// A guard, but for what `serve` and `explain` need differently.
     pub(crate) fn guard(&self, more: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Result<Guard, Failure> {
-        let builder = Guard::builder(self.policy.clone()).store(self.store.clone()).environment(|name| std::env::var_os(name));
-        more(builder).build().map_err(|error| Failure::Configuration(self.text.told(&self.policy_name, &error)))
+        let builder = Guard::builder(self.policy.clone()).store(self.database.store()).peppers(self.peppers.clone());
+        more(builder.environment(|name| std::env::var_os(name)))
+            .build()
+            .map_err(|error| Failure::Configuration(self.text.told(&self.policy_name, &error)))
     }
 }
 
@@ -75,18 +93,16 @@ pub(crate) fn with_default_failures(policy: Policy) -> Policy {
     policy.with_default_failures(Quota::new(60, std::time::Duration::from_secs(60)).expect("60 a minute is a quota"))
 }
 
-fn open(setting: &Setting) -> Result<MemoryStore, Failure> {
-    let url = setting.value.to_string_lossy();
-    if url == "memory:" {
-        return Ok(MemoryStore::new());
+/// Where the keys of `--keys` go. They are read anew at each start: in a database that lasts, a key whose row is gone would stay.
+fn in_memory(wanted: Option<&Setting>) -> Result<Database, Failure> {
+    if let Some(setting) = wanted
+        && Location::read(setting)? != Location::Memory
+    {
+        let problem = "the keys of `--keys` are held in memory only, and a database was named, too";
+        let mend = "`keyward keys import FILE` takes keys over into a database; or leave the database out";
+        return Err(Failure::Configuration(format!("{}: {problem}; {mend}", setting.name)));
     }
-    // Only the scheme is repeated: the rest may hold a password.
-    let problem = match url.split_once(':') {
-        Some((scheme, _)) => format!("`{}` databases are not available", visible(scheme)),
-        None => "this is no URL of a database".to_owned(),
-    };
-    let mend = "write `memory:`, which keeps keys until the program ends";
-    Err(Failure::Configuration(format!("{}: {problem}; {mend}", setting.name)))
+    Ok(Database::in_memory())
 }
 
 async fn import_file(keys: &Keys, file: &Path, short_keys: &mut Vec<String>) -> Result<usize, Failure> {

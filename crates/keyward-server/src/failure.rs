@@ -6,9 +6,12 @@ use std::process::ExitCode;
 
 use crate::output::visible;
 
-/// Everything but "refused" and "found", which are results.
+/// What a command found, or decided, is a result and not here.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
+    /// It was understood and is not done: what it is about is not there, or the store's rules forbid it. Status 1.
+    #[error("{0}")]
+    Refused(String),
     /// Something that the operator wrote cannot be used as it is: status 2.
     #[error("{0}")]
     Configuration(String),
@@ -20,6 +23,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn status(&self) -> ExitCode {
         ExitCode::from(match self {
+            Self::Refused(_) => 1,
             Self::Configuration(_) => 2,
             Self::Fault(_) => 3,
         })

@@ -2,26 +2,38 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::ControlFlow;
 
 use crate::failure::Failure;
 
 /// Writes to standard output. A reader that has gone has seen what it wanted, so that is no failure.
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::Fault(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
+    print_piece(write).map(drop)
+}
+
+/// As [`print()`], for what is written piece by piece: breaks off where the reader has gone.
+pub(crate) fn print_piece(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<ControlFlow<()>, Failure> {
+    match try_print(write) {
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(Failure::Fault(format!("cannot write to standard output: {error}"))),
     }
+}
+
+/// As [`print()`], for what must not get lost: a reader that has gone is a failure.
+pub(crate) fn try_print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    write(&mut out).and_then(|()| out.flush())
 }
 
 /// Writes one JSON document to standard output.
 pub(crate) fn print_json(document: &impl serde::Serialize) -> Result<(), Failure> {
-    print(|out| {
-        serde_json::to_writer_pretty(&mut *out, document)?;
-        writeln!(out)
-    })
+    print(|out| write_json(out, document))
+}
+
+pub(crate) fn write_json(out: &mut dyn Write, document: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, document)?;
+    writeln!(out)
 }
 
 /// Writes lines to standard error. There is nobody left to tell when that fails.

@@ -139,7 +139,7 @@ impl PolicyText {
         listed.is_none_or(|listed| listed.iter().any(|name| name == authenticator))
     }
 
-    /// Whether `--keys` and the bootstrap key can ever be found.
+    /// Whether stored keys, those of `--keys` and the bootstrap key can ever be found.
     pub(crate) fn asks_the_store(&self) -> bool {
         self.asks("store")
     }
@@ -186,7 +186,7 @@ impl PolicyText {
             warnings.push(Warning {
                 line: self.line(listed),
                 field: "authenticators",
-                problem: "`store` is left out: no key of `--keys` is ever found, and no bootstrap key is made",
+                problem: "`store` is left out: no stored key, and none of `--keys`, is ever found, and no bootstrap key is made",
                 mend: "add \"store\", if that is not what you want",
                 is_said_by_guards: false,
             });

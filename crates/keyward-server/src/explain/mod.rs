@@ -12,12 +12,18 @@ use keyward::{Explanation, Peer};
 
 use crate::arguments::Explain;
 use crate::configuration::Configuration;
+use crate::database::Access;
 use crate::failure::Failure;
 use crate::output::{self, tell, visible};
 use crate::raw_request;
 
 pub(crate) fn run(arguments: &Explain) -> Result<ExitCode, Failure> {
-    let configuration = Configuration::read(&arguments.deciding)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Fault(format!("cannot start: {error}")))?.block_on(explain(arguments))
+}
+
+async fn explain(arguments: &Explain) -> Result<ExitCode, Failure> {
+    let configuration = Configuration::read(&arguments.deciding, Access::Read).await?;
     let guard = configuration.guard(|builder| match arguments.now {
         Some(now) => builder.clock(ManualClock::at(now)),
         None => builder,
@@ -27,7 +33,8 @@ pub(crate) fn run(arguments: &Explain) -> Result<ExitCode, Failure> {
     }
     let mut request = raw_request::read(io::stdin().lock())?;
     request.extensions_mut().insert(Peer(arguments.peer));
-    let told = pollster::block_on(guard.explain(&request));
+    let told = guard.explain(&request).await;
+    configuration.database.close().await?;
     let why = why::why(&told, &request, guard.policy());
     match arguments.json {
         true => output::print_json(&told)?,

@@ -1,42 +1,63 @@
-//! The first key (R16): made at the start, told once, with a command line that uses it.
+//! The first key (R16): made once for a database, told once, with a command line that uses it.
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::{Request, header};
-use keyward::{Guard, Keys, Made, NewKey, Peer, SourceKind};
+use keyward::{Guard, Made, NewKey, Peer, SourceKind};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::output::try_tell;
 
 const SCOPES: [&str; 2] = ["keys:manage", "metrics:read"];
 
-/// Makes the key and tells it: on standard error where only the operator reads that, else in a file that only they can read.
-pub(super) async fn make(keys: &Keys, guard: &Guard, address: SocketAddr) -> Result<(), Failure> {
+/// The name of the marker that says that it was made.
+const ONCE: &str = "bootstrap";
+
+/// Makes the key, unless it was made before for this database, and tells it: on standard error where only the operator reads that,
+/// else in a file that only they can read.
+pub(super) async fn make(configuration: &Configuration, guard: &Guard, address: SocketAddr) -> Result<(), Failure> {
     let mut new = NewKey::named("bootstrap key");
     for scope in SCOPES {
         new = new.scope(scope).map_err(|error| Failure::Fault(error.to_string()))?;
     }
-    let made = keys.create(new).await.map_err(|error| Failure::Fault(format!("cannot make the bootstrap key: {error}")))?;
-    let use_of_it = Use::of(guard, &made, address).await;
+    let keys = configuration.keys().acting_as("keyward serve");
+    let made = keys.create_once(ONCE, new).await;
+    let made = made.map_err(|error| Failure::Fault(format!("cannot make the bootstrap key: {error}")))?;
+    let Some(made) = made else { return Ok(()) };
+    let id = made.record().id;
+    let lasts = configuration.database.lasts();
+    // A key that was told to nobody is lost: unlike other lines, these have to arrive.
+    tell(&made, lasts, guard, address).await.map_err(|problem| {
+        let scopes = SCOPES.map(|scope| format!("--scope {scope}")).join(" ");
+        let mend = if lasts {
+            format!("it is made once for a database, so it is lost: end it by `keyward keys revoke {id}`, and make another by `keyward keys create --name bootstrap {scopes}`, both with the same --database")
+        } else {
+            "start again where that is possible, or give keys with `--keys`".to_owned()
+        };
+        Failure::Fault(format!("{problem}; {mend}"))
+    })
+}
 
+async fn tell(made: &Made, lasts: bool, guard: &Guard, address: SocketAddr) -> Result<(), String> {
+    let use_of_it = Use::of(guard, made, address).await;
     let (told, word) = if io::stderr().is_terminal() || address.ip().is_loopback() {
         let key = made.secret().expose();
         (format!("bootstrap key, shown this once: {key}"), Word::Key(key))
     } else {
-        let file = write_file(&made)?;
+        let file = write_file(made)?;
         (format!("the bootstrap key was written to {file}, which only its owner can read"), Word::File(file))
     };
-    let held = format!("it holds {}, and lives as long as this process", SCOPES.join(" and "));
+    let life = if lasts { "stays until it is revoked" } else { "lives as long as this process" };
+    let held = format!("it holds {}, and {life}", SCOPES.join(" and "));
     let used = match use_of_it {
         Ok(use_of_it) => format!("  {}", use_of_it.command(&word)),
         Err(problem) => problem,
     };
-    // A key that was told to nobody is lost: unlike other lines, these have to arrive.
-    try_tell(&[told, held, used].join("\n"))
-        .map_err(|error| Failure::Fault(format!("cannot show the bootstrap key on standard error: {error}")))
+    try_tell(&[told, held, used].join("\n")).map_err(|error| format!("cannot show the bootstrap key on standard error: {error}"))
 }
 
 /// How a command line comes by the key.
@@ -56,7 +77,7 @@ impl Word<'_> {
 }
 
 /// A new file, of mode 0600 where there are modes. Its name holds the key's id, so it never is there already.
-fn write_file(made: &Made) -> Result<String, Failure> {
+fn write_file(made: &Made) -> Result<String, String> {
     let name = format!("keyward-bootstrap-{}.key", made.record().id);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -66,7 +87,7 @@ fn write_file(made: &Made) -> Result<String, Failure> {
         writeln!(file, "{}", made.secret().expose())?;
         file.sync_all()
     });
-    written.map_err(|error| Failure::Fault(format!("cannot write the bootstrap key to {name}: {error}; start in a folder that can be written to, or give keys with `--keys`")))?;
+    written.map_err(|error| format!("cannot write the bootstrap key to {name}: {error}"))?;
     Ok(name)
 }
 

@@ -10,24 +10,24 @@ mod shutdown;
 
 use std::process::ExitCode;
 
-use keyward::Keys;
 use tokio::net::TcpListener;
 
 use crate::arguments::Serve;
 use crate::configuration::Configuration;
+use crate::database::Access;
 use crate::failure::Failure;
 use crate::output;
 
 pub(crate) fn run(arguments: &Serve) -> Result<ExitCode, Failure> {
     let listen = arguments.listen()?;
-    let configuration = Configuration::read(&arguments.deciding)?;
     tokio::runtime::Runtime::new()
         .map_err(|error| Failure::Fault(format!("cannot start: {error}")))?
-        .block_on(serve(&listen, configuration))?;
+        .block_on(serve(&listen, arguments))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(listen: &str, configuration: Configuration) -> Result<(), Failure> {
+async fn serve(listen: &str, arguments: &Serve) -> Result<(), Failure> {
+    let configuration = Configuration::read(&arguments.deciding, Access::Create).await?;
     // Before anything is shown: whoever reads that we listen may stop us.
     let mut signals = shutdown::Signals::listen()?;
     let audit = audit::Audit::start(configuration.policy())?;
@@ -38,13 +38,19 @@ async fn serve(listen: &str, configuration: Configuration) -> Result<(), Failure
     let address = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
     // Where the store is not asked, it would be a secret that never works.
     if configuration.imported == 0 && configuration.asks_the_store() {
-        bootstrap::make(&Keys::new(configuration.store.clone()), &guard, address).await?;
+        bootstrap::make(&configuration, &guard, address).await?;
     }
-    tracing::info!(%address, keys = configuration.imported, "listening");
+    match configuration.imported {
+        0 => tracing::info!("keys: {}", configuration.database),
+        count => tracing::info!("keys: {count}, in memory"),
+    }
+    tracing::info!(%address, "listening");
     output::print(|out| writeln!(out, "listening on {address}"))?;
     connections::serve(listener, routes::router(guard), &mut signals).await;
+    // Uses that were counted lately are written now. Audit events come last: closing may take its time.
+    let closed = configuration.database.close().await;
     audit.finish();
-    Ok(())
+    closed
 }
 
 fn cannot_listen(listen: &str, error: &std::io::Error) -> Failure {

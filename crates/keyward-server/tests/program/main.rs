@@ -4,6 +4,9 @@ mod explain;
 mod folder;
 mod forward_auth;
 mod generate;
+mod import;
+mod keys;
+mod life;
 mod policy_check;
 mod scan;
 mod serve;
@@ -14,10 +17,12 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use serde_json::Value;
+
 /// The program, without what the tester's own environment says.
 fn keyward() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
-    for variable in ["KEYWARD_POLICY", "KEYWARD_DATABASE", "KEYWARD_LISTEN", "KEYWARD_LOG", "NO_COLOR"] {
+    for variable in ["KEYWARD_POLICY", "KEYWARD_DATABASE", "KEYWARD_PEPPER_FILE", "KEYWARD_LISTEN", "KEYWARD_LOG", "NO_COLOR"] {
         command.env_remove(variable);
     }
     command
@@ -35,12 +40,26 @@ fn run_command(command: &mut Command, input: &str) -> Ran {
     Ran::from(child.wait_with_output().unwrap())
 }
 
+/// Runs what has to succeed.
+fn succeed(folder: &Path, arguments: &[&str], input: &str) -> Ran {
+    let ran = run(folder, arguments, input);
+    assert_eq!(ran.status, 0, "{arguments:?}: {ran:?}");
+    ran
+}
+
 /// What a run left behind.
 #[derive(Debug)]
 struct Ran {
     status: i32,
     out: String,
     err: String,
+}
+
+impl Ran {
+    /// The one JSON document on standard output.
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
 }
 
 impl From<Output> for Ran {

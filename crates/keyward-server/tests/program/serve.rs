@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::folder::Folder;
 use crate::server::Server;
-use crate::{keyward, run};
+use crate::{keyward, run, run_command, succeed};
 
 const KEYS: &str = r#"{"key":"CANARY-alpha-0123456789","name":"nightly export","scopes":["reports:read"]}"#;
 
@@ -19,15 +19,78 @@ fn curl_line(errors: &str) -> (String, String) {
 }
 
 #[test]
-fn each_start_has_a_bootstrap_key_of_its_own() {
+fn a_database_has_one_bootstrap_key_ever() {
+    for database in [&[][..], &["--database", "json:keys.json"]] {
+        let folder = Folder::new();
+        let server = Server::start(&folder, database);
+        let (status, first) = server.stop("TERM");
+        let (header, target) = curl_line(&first);
+        assert!(status == Some(0) && first.contains("it holds keys:manage and metrics:read, and stays until it is revoked"));
+
+        let server = Server::start(&folder, database);
+        assert_eq!(server.get(&target, &[&header]).status, 200);
+        let (_, second) = server.stop("TERM");
+        assert!(!second.contains("bootstrap key, shown") && !second.contains("curl"), "{second}");
+        let shown = database.last().copied().unwrap_or("sqlite:keyward.db");
+        assert!(second.contains(&format!("keys: {shown}\n")), "{second}");
+    }
+}
+
+#[test]
+fn of_two_first_starts_at_once_one_makes_the_bootstrap_key() {
     let folder = Folder::new();
-    let server = Server::start(&folder, &[]);
+    let start = || Server::start(&folder, &[]).stop("TERM").1;
+    let errors = std::thread::scope(|scope| [scope.spawn(start), scope.spawn(start)].map(|thread| thread.join().unwrap()));
+    let shown = errors.iter().filter(|errors| errors.contains("bootstrap key, shown")).count();
+    assert_eq!(shown, 1, "{errors:?}");
+    assert_eq!(succeed(&folder, &["keys", "list"], "").out.lines().count(), 1);
+}
+
+/// Revoked or purged, it is not made again: what was made stays made.
+#[test]
+fn a_bootstrap_key_that_is_gone_does_not_come_back() {
+    let folder = Folder::new();
+    Server::start(&folder, &[]).stop("TERM");
+    succeed(&folder, &["keys", "revoke", "--prefix", "kw_", "--yes"], "");
+    succeed(&folder, &["keys", "purge", "--revoked-before", "0s", "--yes"], "");
+    let (_, errors) = Server::start(&folder, &[]).stop("TERM");
+    assert!(!errors.contains("bootstrap"), "{errors}");
+    assert_eq!(succeed(&folder, &["keys", "list"], "").out, "");
+}
+
+#[test]
+fn in_memory_each_start_has_a_bootstrap_key_of_its_own() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &["--database", "memory:"]);
     let (_, first) = server.stop("TERM");
+    assert!(first.contains(", and lives as long as this process"), "{first}");
     let (dead_header, target) = curl_line(&first);
-    let server = Server::start(&folder, &[]);
+    let server = Server::start(&folder, &["--database", "memory:"]);
     let refused = server.get(&target, &[&dead_header]);
     assert_eq!((target.as_str(), refused.status), ("/whoami", 401));
     assert_eq!(refused.header("www-authenticate"), Some("Bearer realm=\"api\", error=\"invalid_token\""));
+    assert_eq!(folder.names(), [""; 0]);
+}
+
+#[test]
+fn a_start_that_fails_leaves_nothing_behind() {
+    let folder = Folder::with("p.toml", "resolution = \"guess\"");
+    for arguments in [&["serve", "--policy", "p.toml"][..], &["serve", "--keys", "none"], &["serve", "--pepper-file", "none"]] {
+        assert_eq!(run(&folder, arguments, "").status, 2, "{arguments:?}");
+        assert_eq!(folder.names(), ["p.toml"]);
+    }
+}
+
+#[test]
+fn keys_from_a_file_and_a_database_are_one_too_many() {
+    let folder = Folder::with("keys.jsonl", KEYS);
+    for database in ["sqlite:keyward.db", "json:keys.json", "postgres://me:CANARY@db/keys"] {
+        let ran = run(&folder, &["serve", "--keys", "keys.jsonl", "--database", database], "");
+        assert!(ran.status == 2 && ran.err.contains("`keyward keys import FILE`") && !ran.err.contains("CANARY"), "{ran:?}");
+    }
+    let server = Server::start(&folder, &["--keys", "keys.jsonl", "--database", "memory:"]);
+    assert_eq!(server.get("/whoami", &["X-API-Key: CANARY-alpha-0123456789"]).status, 200);
+    assert_eq!(folder.names(), ["keys.jsonl"]);
 }
 
 #[test]
@@ -87,7 +150,8 @@ fn where_others_may_read_standard_error_the_bootstrap_key_is_in_a_file() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new();
     let server = Server::spawn(keyward().current_dir(&*folder).args(["serve", "--listen", "0.0.0.0:0"]));
-    let files: Vec<_> = fs::read_dir(&*folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let names = folder.names().into_iter().filter(|name| name.starts_with("keyward-bootstrap-"));
+    let files: Vec<_> = names.map(|name| folder.join(name)).collect();
     let [file] = &files[..] else { panic!("{files:?}") };
     assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     let key = fs::read_to_string(file).unwrap();
@@ -103,6 +167,27 @@ fn a_bootstrap_key_that_cannot_be_shown_is_a_fault() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let status = keyward().current_dir(&*Folder::new()).args(["serve", "--listen", ":0"]).stderr(full).status().unwrap();
     assert_eq!(status.code(), Some(3));
+}
+
+/// It is made once, so whoever loses it has to be told how to go on.
+#[cfg(unix)]
+#[test]
+fn a_bootstrap_key_that_is_lost_is_told_with_its_mend() {
+    // No file can be made in a folder that is gone, while the database elsewhere can.
+    let (folder, gone) = (Folder::new(), Folder::new());
+    let database = format!("sqlite:{}", folder.join("keys.db").display());
+    let script = "rmdir \"$PWD\" && exec \"$0\" serve --listen 0.0.0.0:0 --database \"$1\"";
+    let mut command = std::process::Command::new("sh");
+    command.current_dir(&*gone).args(["-c", script, env!("CARGO_BIN_EXE_keyward"), &database]);
+    let ran = run_command(&mut command, "");
+    assert!(ran.status == 3 && ran.err.contains("cannot write the bootstrap key to keyward-bootstrap-"), "{ran:?}");
+    let (_, mend) = ran.err.split_once("make another by `keyward ").expect("the mend is told");
+    let (arguments, _) = mend.split_once('`').unwrap();
+    let arguments: Vec<&str> = arguments.split(' ').chain(["--database", &database]).collect();
+    let key = succeed(&folder, &arguments, "").out;
+    let server = Server::start(&folder, &["--database", &database]);
+    let who = server.get("/whoami", &[&format!("X-API-Key: {}", key.trim_end())]).json();
+    assert_eq!(who["scopes"], serde_json::json!(["keys:manage", "metrics:read"]));
 }
 
 #[test]

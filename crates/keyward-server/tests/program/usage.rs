@@ -13,7 +13,8 @@ fn wrong_usage_is_2() {
         &["serve", "--listen", "8080"],
         &["serve", "--policy", "missing.toml"],
         &["serve", "--keys", "missing.jsonl"],
-        &["serve", "--database", "postgres://me:CANARY@db/keys"],
+        &["serve", "--database", "mysql://me:CANARY@db/keys"],
+        &["serve", "--pepper-file", "missing"],
         &["explain", "--now", "yesterday"],
         &["explain", "--peer", "nobody"],
         &["policy"],
@@ -30,11 +31,44 @@ fn wrong_usage_is_2() {
 }
 
 #[test]
-fn a_database_that_is_not_there_yet_is_told_with_what_is() {
-    let ran = run(&Folder::new(), &["serve", "--database", "postgres://me:CANARY@db/keys"], "");
-    assert!(ran.err.contains("`postgres` databases are not available") && ran.err.contains("`memory:`"), "{}", ran.err);
-    let ran = run(&Folder::new(), &["serve", "--database", "CANARY"], "");
-    assert!(ran.err.starts_with("--database: this is no URL of a database; "), "{}", ran.err);
+fn what_is_no_database_is_told_with_all_that_are() {
+    for (database, problem) in [
+        ("redis://:CANARY@db", "--database: `redis` databases are not available; "),
+        ("CANARY", "--database: this is no URL of a database; "),
+        ("me:CANARY@db/keys", "--database: "),
+        ("sqlite:", "--database: `sqlite:` needs the path of a file; "),
+        ("postgres:CANARY", "--database: `postgres:` goes on with `//`; "),
+    ] {
+        for command in [&["serve"][..], &["explain"], &["keys", "list"], &["keys", "create", "--name", "a"]] {
+            let ran = run(&Folder::new(), &[command, &["--database", database]].concat(), "");
+            assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran:?}");
+            let forms = ["sqlite:PATH", "postgres://", "json:PATH", "memory:"];
+            assert!(ran.err.starts_with(problem) && forms.iter().all(|form| ran.err.contains(form)), "{}", ran.err);
+            assert!(!ran.err.contains("CANARY"), "{}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_does_not_repeat_a_password_or_a_key() {
+    let (folder, url) = (Folder::new(), "postgres://me:CANARY@db/keys");
+    let key = keyward::key::generate(&"acme".parse().unwrap(), &keyward::SystemRandom).unwrap();
+    for arguments in [
+        &["serve", url][..],
+        &["keys", "list", url],
+        &["serve", "--database-url", url],
+        &["serve", "--databases=postgres://me:CANARY@db/keys"],
+        &["keys", "create", "--name", "a", key.expose()],
+        &["keys", "revoke", key.expose()],
+        &["keys", "show", key.expose()],
+        &["keys", "list", "--after", key.expose()],
+        &["keys", "verify", key.expose()],
+        &["keys", "verify", "CANARY"],
+    ] {
+        let ran = run(&folder, arguments, "");
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran:?}");
+        assert!(!ran.err.is_empty() && !ran.err.contains("CANARY") && !ran.err.contains(key.expose()), "{}", ran.err);
+    }
 }
 
 #[test]
@@ -42,6 +76,15 @@ fn every_command_helps_with_an_example() {
     for arguments in [
         &["--help"][..],
         &["serve", "--help"],
+        &["keys", "--help"],
+        &["keys", "create", "--help"],
+        &["keys", "list", "--help"],
+        &["keys", "show", "--help"],
+        &["keys", "revoke", "--help"],
+        &["keys", "rotate", "--help"],
+        &["keys", "import", "--help"],
+        &["keys", "verify", "--help"],
+        &["keys", "purge", "--help"],
         &["explain", "--help"],
         &["policy", "check", "--help"],
         &["generate", "--help"],
@@ -62,6 +105,7 @@ fn flags_and_environment_agree() {
         ("KEYWARD_POLICY", "--policy", "p.toml"),
         ("KEYWARD_DATABASE", "--database", "redis://db"),
         ("KEYWARD_LISTEN", "--listen", "nowhere"),
+        ("KEYWARD_PEPPER_FILE", "--pepper-file", "missing"),
     ] {
         let (by_variable, by_flag) = (by_variable(name, value), run(&folder, &["serve", flag, value], ""));
         assert_eq!((by_variable.status, by_flag.status), (2, 2), "{name}");
@@ -79,7 +123,9 @@ fn flags_and_environment_agree() {
 #[test]
 fn an_empty_variable_is_an_unset_one() {
     let mut command = keyward();
-    command.args(["explain"]).env("KEYWARD_POLICY", "").env("KEYWARD_DATABASE", "").env("KEYWARD_LOG", "");
+    let folder = Folder::new();
+    command.current_dir(&*folder).args(["explain"]).env("KEYWARD_POLICY", "").env("KEYWARD_DATABASE", "");
+    command.env("KEYWARD_PEPPER_FILE", "").env("KEYWARD_LOG", "");
     let ran = run_command(&mut command, "GET / HTTP/1.1\n\n");
     assert_eq!((ran.status, ran.err.as_str()), (1, ""));
 }
@@ -89,6 +135,8 @@ fn completions_know_the_commands() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let ran = run(&Folder::new(), &["completions", shell], "");
         assert_eq!(ran.status, 0);
-        assert!(ran.out.contains("explain"), "{shell}");
+        for word in ["explain", "rotate", "not-before", "pepper-file"] {
+            assert!(ran.out.contains(word), "{shell}: {word}");
+        }
     }
 }

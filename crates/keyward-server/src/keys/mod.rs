@@ -1,0 +1,112 @@
+//! `keyward keys`: looking after stored keys.
+
+pub(crate) mod arguments;
+mod confirm;
+mod create;
+mod identifier;
+mod import;
+mod list;
+mod made;
+mod purge;
+mod revoke;
+mod rotate;
+mod show;
+mod verify;
+
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use keyward::key::Peppers;
+use keyward::store::Filter;
+use keyward::{KeysError, Timestamp};
+
+use crate::arguments::Stored;
+use crate::database::{Access, Database};
+use crate::failure::Failure;
+use crate::peppers;
+use arguments::{Command, Keys, Which};
+
+/// What every command is told.
+struct Call<'a> {
+    stored: &'a Stored,
+    json: bool,
+    /// One time for all that a command does.
+    now: Timestamp,
+}
+
+/// What a command works on, once it has read what it was given: what is wrong with that must leave no database behind.
+struct Session {
+    keys: keyward::Keys,
+    database: Database,
+    peppers: Peppers,
+}
+
+pub(crate) fn run(arguments: &Keys) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Fault(format!("cannot start: {error}")))?.block_on(run_command(arguments))
+}
+
+async fn run_command(arguments: &Keys) -> Result<ExitCode, Failure> {
+    let now = Timestamp::from_system(SystemTime::now());
+    let call = Call { stored: &arguments.stored, json: arguments.json, now };
+    match &arguments.command {
+        Command::Create(create) => create::run(&call, create).await,
+        Command::List(list) => list::run(&call, list).await,
+        Command::Show(show) => show::run(&call, show).await,
+        Command::Revoke(revoke) => revoke::run(&call, revoke).await,
+        Command::Rotate(rotate) => rotate::run(&call, rotate).await,
+        Command::Import(import) => import::run(&call, import).await,
+        Command::Verify(verify) => verify::run(&call, verify).await,
+        Command::Purge(purge) => purge::run(&call, purge).await,
+    }
+}
+
+impl Call<'_> {
+    /// Opens the database, works on it, and closes it whatever came of that.
+    async fn with<T>(&self, access: Access, work: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, Failure> {
+        let peppers = peppers::read(self.stored.pepper_file().as_ref())?;
+        let database = self.stored.open(access).await?;
+        if let Some(setting) = self.stored.database().filter(|_| !database.lasts()) {
+            let problem = "keys in memory are gone when this command ends";
+            return Err(Failure::Configuration(format!(
+                "{}: {problem}; name the database that `keyward serve` uses",
+                setting.name
+            )));
+        }
+        let keys = keyward::Keys::new(database.store()).peppers(peppers.clone()).acting_as(actor());
+        let session = Session { keys, database, peppers };
+        let done = work(&session).await;
+        let closed = session.database.close().await;
+        let done = done?;
+        closed.map(|()| done)
+    }
+}
+
+/// Whom the journal names. Who runs this can write to the database anyway, so the variable is trusted as far as they are.
+fn actor() -> String {
+    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.trim().is_empty()));
+    match user {
+        Some(user) => format!("keyward keys ({})", user.trim().chars().take(64).collect::<String>()),
+        None => "keyward keys".to_owned(),
+    }
+}
+
+fn failed(error: KeysError) -> Failure {
+    match error {
+        KeysError::Fault(_) => Failure::Fault(error.to_string()),
+        _ => Failure::Refused(error.to_string()),
+    }
+}
+
+impl Which {
+    fn filter(&self, now: Timestamp) -> Filter {
+        let text = |text: &Option<String>| text.as_deref().map(Into::into);
+        Filter {
+            owner: text(&self.owner),
+            prefix: text(&self.prefix),
+            created_from: self.created_from.map(|when| when.ago(now)),
+            created_before: self.created_before.map(|when| when.ago(now)),
+            ..Filter::default()
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `keyward keys revoke`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{fs, io};
+
+use keyward::KeysError;
+use keyward::key::{KeyId, Record};
+use keyward::store::{Filter, Refused};
+use serde::Serialize;
+
+use super::arguments::Revoke;
+use super::{Call, Session, confirm, failed, identifier};
+use crate::database::Access;
+use crate::failure::Failure;
+use crate::output::{self, tell, visible};
+use crate::time_span::spelled;
+
+/// The document of `--json`.
+#[derive(Serialize, Default)]
+struct Told {
+    /// Ids of keys that are revoked now; of those that were named, also the ones that were before.
+    revoked: Vec<KeyId>,
+    /// Ids of which there is no key.
+    not_found: Vec<KeyId>,
+    /// How soon every process that shares the database refuses them, in whole seconds.
+    holds_everywhere_within_seconds: u64,
+}
+
+pub(super) async fn run(call: &Call<'_>, arguments: &Revoke) -> Result<ExitCode, Failure> {
+    let filter = arguments.which.filter(call.now);
+    let is_bulk = filter != Filter::default();
+    let ids = ids(arguments)?;
+    if !is_bulk && ids.is_none() {
+        let problem = "it is not said which keys; name ids, --owner, --prefix, --created-from, --created-before or --list";
+        return Err(Failure::Configuration(problem.to_owned()));
+    }
+    let revoke = async |session: &Session| match ids {
+        Some(ids) => revoke_each(call, session, ids).await,
+        None => revoke_all(call, session, &filter, arguments.yes).await,
+    };
+    let told = call.with(Access::Change, revoke).await?;
+    if call.json {
+        output::print_json(&told)?;
+    }
+    Ok(if told.not_found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The ids that were named, all of which have to be ids: a slip in one must not leave some keys revoked and others not.
+fn ids(arguments: &Revoke) -> Result<Option<Vec<KeyId>>, Failure> {
+    let mut ids = arguments.ids.iter().map(|written| identifier::read(written)).collect::<Result<Vec<_>, _>>()?;
+    let Some(file) = &arguments.list else { return Ok((!ids.is_empty()).then_some(ids)) };
+    let text = if file.as_os_str() == "-" { io::read_to_string(io::stdin().lock()) } else { fs::read_to_string(file) };
+    let text = text.map_err(|error| Failure::unreadable(Some("--list"), file, &error))?;
+    let mut problems = Vec::new();
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        match identifier::parse(line.trim()) {
+            Ok(id) => ids.push(id),
+            Err(problem) => problems.push(format!("{}:{}: {problem}", visible(&file.display().to_string()), index + 1)),
+        }
+    }
+    if problems.is_empty() { Ok(Some(ids)) } else { Err(Failure::Configuration(problems.join("\n"))) }
+}
+
+async fn revoke_each(call: &Call<'_>, session: &Session, ids: Vec<KeyId>) -> Result<Told, Failure> {
+    let mut told = Told::default();
+    for id in ids {
+        match session.keys.revoke(&id).await {
+            Ok(revoked) => {
+                let within = revoked.holds_everywhere_within();
+                told.holds_everywhere_within_seconds = told.holds_everywhere_within_seconds.max(whole_seconds(within));
+                told.revoked.push(id);
+                if !call.json {
+                    output::print(|out| writeln!(out, "{id}: revoked; {}", holds(within)))?;
+                }
+            }
+            Err(KeysError::Refused(Refused::NotFound)) => {
+                told.not_found.push(id);
+                tell(&identifier::not_found(&id));
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(told)
+}
+
+async fn revoke_all(call: &Call<'_>, session: &Session, filter: &Filter, yes: bool) -> Result<Told, Failure> {
+    if !yes {
+        let count = confirm::count(session, filter, Record::is_revoked).await?;
+        if count > 0 {
+            confirm::ask(&format!("revoke {}", confirm::keys(count)))?;
+        }
+    }
+    let revoked = session.keys.revoke_all(filter).await.map_err(failed)?;
+    let within = revoked.holds_everywhere_within();
+    if !call.json {
+        output::print(|out| {
+            revoked.ids().iter().try_for_each(|id| writeln!(out, "{id}"))?;
+            match revoked.ids().len() {
+                0 => writeln!(out, "no key was left to revoke"),
+                count => writeln!(out, "{} revoked; {}", confirm::keys(count), holds(within)),
+            }
+        })?;
+    }
+    Ok(Told { revoked: revoked.ids().to_vec(), not_found: Vec::new(), holds_everywhere_within_seconds: whole_seconds(within) })
+}
+
+fn holds(within: Duration) -> String {
+    if within.is_zero() {
+        "it holds at once".to_owned()
+    } else {
+        format!("it holds here at once, and everywhere within {}", spelled(within))
+    }
+}
+
+/// Never less than it is.
+fn whole_seconds(within: Duration) -> u64 {
+    within.as_secs().saturating_add(u64::from(within.subsec_nanos() > 0))
+}
