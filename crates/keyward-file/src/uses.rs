@@ -82,9 +82,10 @@ impl Uses {
     /// What is to be written now. It stays here until [`Uses::written`].
     pub(crate) fn begin(&self) -> Vec<SlotUsage> {
         let mut sums = self.collect();
-        for (_, usage) in std::mem::take(&mut sums.in_flight) {
-            sums.add(usage);
-        }
+        // Onto the older ones, not the other way round: of two uses at one instant the later one says from where.
+        let newer = std::mem::take(&mut sums.waiting);
+        sums.waiting = std::mem::take(&mut sums.in_flight);
+        newer.into_values().for_each(|usage| sums.add(usage));
         sums.in_flight = std::mem::take(&mut sums.waiting);
         sums.in_flight.values().cloned().collect()
     }

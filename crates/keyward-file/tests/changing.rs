@@ -61,11 +61,12 @@ fn changes_from_many_threads_are_all_made_while_others_look() {
     let (store, clock) = (FileStore::open(folder.keys()).unwrap(), clock());
     let keys = Keys::new(store.clone());
     let (old, old_key) = create(&keys, "old");
+    let guard_of_reader = guard(&reader(&folder), &clock);
     let (guard, is_over) = (guard(&store, &clock), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let looking = scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                assert_eq!(ask(&guard, &old_key), Ok(old));
+                assert_eq!((ask(&guard, &old_key), ask(&guard_of_reader, &old_key)), (Ok(old), Ok(old)));
                 clock.advance(A_LOOK);
             }
         });
@@ -267,6 +268,21 @@ fn a_backup_brings_no_revoked_key_back_into_a_running_process() {
 }
 
 #[test]
+fn a_change_that_is_refused_still_corrects_the_file() {
+    let folder = Folder::new();
+    let store = FileStore::open(folder.keys()).unwrap();
+    let keys = Keys::new(store.clone());
+    let (id, _) = create(&keys, "k");
+    let backup = fs::read(folder.keys()).unwrap();
+    wait(keys.revoke(&id)).unwrap();
+    folder.restore(&backup);
+    // It is the first to see the backup.
+    let by = Attribution { actor: "who".into(), at: clock().now().wall };
+    assert_eq!(wait(store.purge(&"nobody".parse().unwrap(), by).wait()).unwrap(), Err(Refused::NotFound));
+    assert!(wait(Keys::new(reader(&folder)).get(&id)).unwrap().unwrap().is_revoked());
+}
+
+#[test]
 fn uses_are_counted_at_once_and_written_later() {
     let folder = Folder::new();
     let (store, clock) = (FileStore::builder(folder.keys()).usage_every(Duration::from_secs(9)).open().unwrap(), clock());
@@ -297,6 +313,27 @@ fn uses_are_counted_at_once_and_written_later() {
     assert_eq!(ask(&guard, &key), Ok(id));
     drop((guard, keys, store));
     assert_eq!(written(), Some((7, now())));
+}
+
+#[test]
+fn of_two_uses_at_one_instant_the_later_says_from_where() {
+    let folder = Folder::new();
+    let (store, clock) = (FileStore::open(folder.keys()).unwrap(), clock());
+    let (guard, keys) = (guard(&store, &clock), Keys::new(store.clone()));
+    let (id, key) = create(&keys, "k");
+    for address in [[192, 0, 2, 7], [198, 51, 100, 7], [203, 0, 113, 7]] {
+        let request = http::Request::get("/").header("x-api-key", &key).extension(keyward::Peer(address.into()));
+        assert!(matches!(guard.decide_blocking(&request.body(()).unwrap()), keyward::Decision::Allowed(_)));
+        // The uses are on their way into the file, and not in it.
+        wait(keys.purge(&id)).unwrap_err();
+        let network = || wait(keys.usage(&[id])).unwrap()[0].network.unwrap().to_string();
+        let expected = format!("{}.{}.{}.0", address[0], address[1], address[2]);
+        assert_eq!(network(), expected);
+        if address[0] == 198 {
+            store.flush().unwrap();
+            assert_eq!(network(), expected);
+        }
+    }
 }
 
 #[test]

@@ -75,8 +75,10 @@ fn a_file_cut_off_anywhere_is_refused_and_left_as_it_is() {
 fn every_bit_is_guarded() {
     let folder = Folder::new();
     let whole = small(&folder);
+    // All bits of the head, which is read before the checksum is; one in each byte of the rest, another one each time.
+    let head = whole.split_inclusive(|byte| *byte == b'\n').take(5).map(<[u8]>::len).sum();
     for place in 0..whole.len() {
-        for bit in 0..8 {
+        for bit in if place < head { 0..8 } else { place % 8..place % 8 + 1 } {
             let mut flipped = whole.clone();
             flipped[place] ^= 1 << bit;
             fs::write(folder.keys(), &flipped).unwrap();

@@ -106,13 +106,22 @@ impl MemoryStore {
             let bad = || BadSnapshot::new("retired", "an entry is neither a digest nor a handle");
             match text.strip_prefix("handle:") {
                 Some(handle) => _ = writing.handles.insert(handle.into()),
-                None => _ = writing.retired.insert(read_digest(text).ok_or_else(bad)?),
+                None => {
+                    let digest = read_digest(text).ok_or_else(bad)?;
+                    if store.knows(&writing, &digest) {
+                        return Err(BadSnapshot::new("retired", "a secret is there twice, or is a key's still"));
+                    }
+                    writing.retired.insert(digest);
+                }
             }
         }
         writing.done.extend(snapshot.done.iter().map(|name| name.as_str().into()));
         for usage in &snapshot.usage {
             let usage = usage.read()?;
             writing.usage.insert((usage.id, usage.number), usage);
+        }
+        if snapshot.journal.windows(2).any(|rows| rows[0].number >= rows[1].number) {
+            return Err(BadSnapshot::new("journal", "the numbers of its rows do not grow"));
         }
         writing.journal.extend(snapshot.journal.iter().cloned());
         writing.journalled = snapshot.journal.last().map_or(0, |row| row.number);
@@ -409,7 +418,7 @@ fn keep_usage(writing: &mut Writing, usage: Vec<SlotUsage>) {
 
 impl Writing {
     fn note(&mut self, mut row: Journalled) {
-        self.journalled += 1;
+        self.journalled = self.journalled.saturating_add(1);
         row.number = self.journalled;
         if self.journal.len() >= MemoryStore::JOURNAL {
             self.journal.pop_front();

@@ -73,6 +73,11 @@ const BOUNDARIES: &[Boundary] = &[
         because: "a store knows its driver, and nothing of who asks",
     },
     Boundary {
+        package: "keyward-file",
+        never: &[FRAMEWORKS, SERVERS, RUNTIMES, DRIVERS, ADAPTERS],
+        because: "it needs the standard library and a disk, and no service becomes a larger one by it",
+    },
+    Boundary {
         package: "keyward-redis",
         never: &[ADAPTERS, &["axum", "actix-web", "warp", "sqlx", "keyward-sql"]],
         because: "a store knows its driver, and nothing of who asks",
@@ -164,6 +169,7 @@ mod tests {
             ("keyward-axum", "actix-web"),
             ("keyward-axum", "warp"),
             ("keyward-actix", "keyward-tower"),
+            ("keyward-file", "tokio"),
         ] {
             assert_eq!(check(package, &tree(package, &[never])).len(), 1, "{package} with {never}");
         }

@@ -17,10 +17,12 @@ pub struct Attribution {
 
 /// One change, as it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Journalled {
     /// Numbers grow; some may be left out.
     pub number: u64,
     /// When it was made.
+    #[serde(with = "super::snapshot::exact")]
     pub at: Timestamp,
     /// By whom.
     pub actor: Box<str>,

@@ -103,6 +103,7 @@ pub struct StoredUsage {
     #[serde(default)]
     pub number: u32,
     pub count: u64,
+    #[serde(with = "exact")]
     pub last_used: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<IpAddr>,
@@ -265,21 +266,21 @@ pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
 }
 
 /// To the nanosecond: grace and expiry have exact boundaries.
-mod exact {
+pub(super) mod exact {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use crate::clock::Timestamp;
 
-    pub(super) fn text(time: Timestamp) -> String {
+    pub(in crate::store) fn text(time: Timestamp) -> String {
         // Every count of nanoseconds that fits in 64 bits is a time of jiff's.
         jiff::Timestamp::from_nanosecond(i128::from(time.unix_nanoseconds())).map(|time| time.to_string()).unwrap_or_default()
     }
 
-    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::store) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&text(*time))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    pub(in crate::store) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         Timestamp::deserialize(deserializer)
     }
 }
