@@ -60,7 +60,7 @@ impl CachedBuilder {
         self
     }
 
-    /// Another clock: the guard's.
+    /// Another clock. It has to be the guard's: ages are differences between what both read.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -131,6 +131,9 @@ enum SecretKey {
 
 struct Entry {
     record: Arc<Record>,
+    /// The newest pepper's digest of a key that is stored under an older one: no other record has it, or the store would have
+    /// found that one.
+    newest: Option<KeyDigest>,
     /// When it was asked for.
     asked: u64,
     /// Looked up since the last time that room was made.
@@ -191,7 +194,8 @@ impl Kept {
 
     /// What is known without asking the store.
     fn look(&self, digests: &[KeyDigest], now: u64) -> Option<Option<Arc<Record>>> {
-        let by_digest = digests.iter().find_map(|digest| self.peek(&SecretKey::Digest(*digest), now));
+        // Only the first: that another one is here says nothing about a record with the first, which the store would prefer.
+        let by_digest = digests.first().and_then(|digest| self.peek(&SecretKey::Digest(*digest), now));
         if by_digest.is_some() {
             return Some(by_digest);
         }
@@ -215,9 +219,11 @@ impl Kept {
         let handle = match record {
             None => None,
             Some(record) => {
-                self.put(record, presented.at, told);
                 let has = |digest: &KeyDigest| record.slots().any(|slot| slot.secret == StoredSecret::Digest(*digest));
-                if presented.digests.iter().any(has) {
+                let found_by = presented.digests.iter().position(has);
+                let newest = presented.digests.first().copied().filter(|_| found_by.is_some_and(|place| place > 0));
+                self.put(record, newest, presented.at, told);
+                if found_by.is_some() {
                     return;
                 }
                 record.slots().find_map(|slot| match &slot.secret {
@@ -233,12 +239,12 @@ impl Kept {
         }
     }
 
-    fn put(&self, record: &Arc<Record>, asked: u64, told: u64) {
+    fn put(&self, record: &Arc<Record>, newest: Option<KeyDigest>, asked: u64, told: u64) {
         let mut writing = lock(&self.writing);
         self.take_out(&mut writing, &record.id);
-        let entry =
-            Arc::new(Entry { record: record.clone(), asked, used: AtomicBool::new(false), ended: AtomicBool::new(false) });
-        for secret in secrets_of(record) {
+        let (used, ended) = (AtomicBool::new(false), AtomicBool::new(false));
+        let entry = Arc::new(Entry { record: record.clone(), newest, asked, used, ended });
+        for secret in secrets_of(&entry) {
             // An entry that was taken out just now may still be there.
             self.by_secret.remove_sync(&secret);
             let _ = self.by_secret.insert_sync(secret, entry.clone());
@@ -256,7 +262,7 @@ impl Kept {
     fn take_out(&self, writing: &mut Writing, id: &KeyId) {
         let Some(entry) = writing.by_id.remove(id) else { return };
         entry.ended.store(true, Ordering::Release);
-        for secret in secrets_of(&entry.record) {
+        for secret in secrets_of(&entry) {
             let is_it = self.by_secret.peek_with(&secret, |_, other| Arc::ptr_eq(other, &entry)).unwrap_or(false);
             if is_it {
                 self.by_secret.remove_sync(&secret);
@@ -336,12 +342,13 @@ impl News for Kept {
     }
 }
 
-fn secrets_of(record: &Record) -> SmallVec<[SecretKey; 2]> {
+fn secrets_of(entry: &Entry) -> SmallVec<[SecretKey; 3]> {
     let of = |secret: &StoredSecret| match secret {
         StoredSecret::Digest(digest) => SecretKey::Digest(*digest),
         StoredSecret::Argon2(hash) => SecretKey::Handle(hash.handle().into()),
     };
-    record.slots().map(|slot| of(&slot.secret)).collect()
+    let newest = entry.newest.map(SecretKey::Digest);
+    entry.record.slots().map(|slot| of(&slot.secret)).chain(newest).collect()
 }
 
 /// What has to be known of a presented key once the store has answered: nothing that could be presented again.

@@ -453,6 +453,26 @@ fn a_used_key_gets_its_digest_under_the_newest_pepper() {
 }
 
 #[test]
+fn of_two_records_that_one_key_opens_the_one_under_the_newer_pepper_decides_whatever_is_kept() {
+    let (far, clock) = (Far::default(), ManualClock::at(Timestamp::EPOCH));
+    let peppers = Peppers::new([Pepper::new(1, &[1; 32]).unwrap()]).unwrap();
+    let cached = Cached::builder().clock(clock.clone()).over(far.clone());
+    let guard = Guard::builder(Policy::from_toml("policy.toml", "").unwrap());
+    let guard = guard.store(cached).clock(clock.clone()).peppers(peppers.clone()).build().unwrap();
+    let keys = far.keys().clock(clock).peppers(peppers);
+    let first = wait(keys.create(NewKey::named("under the pepper"))).unwrap();
+    // Taken over by its plain digest: that it is the same key cannot be known.
+    let digest = keyward::key::KeyDigest::sha256(first.secret().expose().as_bytes()).to_bytes();
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let row = format!(r#"{{"sha256":"{hex}","entropy_bits":128}}"#);
+    let second = wait(keys.import(from_json_lines(&row).next().unwrap().unwrap())).unwrap();
+    let rotated = wait(keys.rotate(&second.id, 60 * SECOND)).unwrap();
+    wait(keys.revoke(&first.record().id)).unwrap();
+    assert!(judge(wait(guard.decide(&request(rotated.secret().expose())))).is_ok());
+    assert_eq!(judge(wait(guard.decide(&request(first.secret().expose())))), Err(Kind::Revoked));
+}
+
+#[test]
 fn uses_are_told_by_secret_and_by_network() {
     let scene = Scene::new();
     let made = scene.made_elsewhere();
