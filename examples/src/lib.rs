@@ -17,4 +17,6 @@ mod pages {
     struct Warp;
     #[doc = include_str!("../../docs/your-own-adapter.md")]
     struct YourOwnAdapter;
+    #[doc = include_str!("../../docs/your-own-store.md")]
+    struct YourOwnStore;
 }

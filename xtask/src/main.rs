@@ -23,6 +23,7 @@ Examples:
   cargo xtask bench     what a decision costs, in the core and in each adapter
   cargo xtask fuzz      what the fuzzer finds in a minute a target; needs a nightly toolchain
   cargo xtask soak      a million random requests to every adapter, each judged by the model
+  cargo xtask crash     programs that change a store are killed, and what they acknowledged is looked for
   cargo xtask mutants   faults planted in the core, and whether the tests find them
   cargo xtask power-cut --help    what a program acknowledged, and whether it survives a power cut; needs strace";
 
@@ -47,6 +48,12 @@ Examples:
   cargo xtask soak --requests 50000 --json > soak.json
   cargo xtask soak --seed 4711     the worlds of a run that named this seed";
 
+const CRASH_EXAMPLES: &str = "\
+Examples:
+  cargo xtask crash
+  cargo xtask crash --store sqlite --kills 2000
+  cargo xtask crash --seed 4711 --json > crash.json     the changes of a run that named this seed";
+
 const MUTANTS_EXAMPLES: &str = "\
 Examples:
   cargo xtask mutants                                         all of them: hours on a small machine
@@ -62,11 +69,13 @@ Examples:
 
 const POWER_CUT_EXAMPLES: &str = "\
 Examples:
+  cargo xtask power-cut --store sqlite
+  TMPDIR=/dev/shm cargo xtask power-cut --store json --changes 200 --points 500
   cargo xtask power-cut --workload './write-keys 100' --check './check-keys'
   cargo xtask power-cut --workload './write-keys 100' --check './check-keys' --points 200 --seed 4711
   cargo xtask power-cut --workload './write-keys --without-fsync 9' --check './check-keys' --expect-loss
-  TMPDIR=/dev/shm cargo xtask power-cut --workload './write-keys 100' --check './check-keys'    checks in memory
-They are called as `./write-keys 100 FOLDER` and `./check-keys FOLDER ACKNOWLEDGED`. The change after the last one that was
+With TMPDIR=/dev/shm checks are made in memory, which is faster.
+The commands are called as `./write-keys 100 FOLDER` and `./check-keys FOLDER ACKNOWLEDGED`. The change after the last one that was
 acknowledged was under way: the check has to accept it, and its absence. Needs Linux and strace.";
 
 /// Developer commands of Keyward.
@@ -89,6 +98,13 @@ enum Command {
     #[command(after_help = SOAK_EXAMPLES, disable_help_flag = true)]
     Soak {
         /// Options of the soak: --requests, --seed, --json, --help.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+    /// Kills programs that change a store, at random instants, and looks for all that they acknowledged. Takes ten minutes.
+    #[command(after_help = CRASH_EXAMPLES, disable_help_flag = true)]
+    Crash {
+        /// Options of the crash: --store, --kills, --seed, --json, --help.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
@@ -122,8 +138,9 @@ fn run(command: &Command) -> Result<()> {
         Command::Bench => bench_steps(&workspace),
         Command::Fuzz(arguments) => return fuzz::run(&workspace, arguments),
         Command::Soak { options } => vec![soak_step(&workspace, options)],
+        Command::Crash { options } => crash_steps(&workspace, options),
         Command::Mutants { options } => vec![mutants_step(&workspace, options)?],
-        Command::PowerCut(arguments) => return power_cut::run(arguments),
+        Command::PowerCut(arguments) => return power_cut::run(&workspace, arguments),
     };
     step::run_in_order(steps)
 }
@@ -160,6 +177,14 @@ fn soak_step<'a>(workspace: &Workspace, options: &[String]) -> Step<'a> {
     workspace.cargo("soak", &[&soak[..], &as_texts(options)].concat())
 }
 
+/// Two programs: the one that kills finds the one that is killed beside itself.
+fn crash_steps<'a>(workspace: &Workspace, options: &[String]) -> Vec<Step<'a>> {
+    let release = ["--quiet", "--release", "-p", "keyward-behaviour", "--bin"];
+    let build = [&["build"], &release[..], &["store-workload"]].concat();
+    let run = [&["run"], &release[..], &["store-crash", "--"], &as_texts(options)].concat();
+    vec![workspace.cargo("workload", &build), workspace.cargo("crash", &run)]
+}
+
 fn mutants_step<'a>(workspace: &Workspace, options: &[String]) -> Result<Step<'a>> {
     workspace.installed("mutants", "cargo install --locked cargo-mutants")?;
     // Fewer random worlds than usual: they are drawn anew for each fault, and the named cases find most of them.
@@ -193,6 +218,6 @@ mod tests {
                 assert!(help.contains("Examples:"), "{} shows none", subcommand.get_name());
             }
         }
-        assert_eq!(names, ["test", "tidy", "bench", "fuzz", "soak", "mutants", "power-cut", "help"]);
+        assert_eq!(names, ["test", "tidy", "bench", "fuzz", "soak", "crash", "mutants", "power-cut", "help"]);
     }
 }

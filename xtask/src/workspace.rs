@@ -15,6 +15,7 @@ use crate::step::Step;
 pub(crate) struct Workspace {
     cargo: OsString,
     pub(crate) root: PathBuf,
+    target: PathBuf,
     pub(crate) packages: Vec<Package>,
 }
 
@@ -29,6 +30,7 @@ pub(crate) struct Package {
 struct Metadata {
     packages: Vec<Package>,
     workspace_root: PathBuf,
+    target_directory: PathBuf,
 }
 
 impl Workspace {
@@ -39,12 +41,21 @@ impl Workspace {
         let mut question = Command::new(&cargo);
         question.args(["metadata", "--no-deps", "--format-version", "1"]);
         let metadata: Metadata = serde_json::from_str(&output(question)?).context("cannot read cargo's metadata")?;
-        Ok(Self { cargo, root: metadata.workspace_root, packages: metadata.packages })
+        Ok(Self { cargo, root: metadata.workspace_root, target: metadata.target_directory, packages: metadata.packages })
     }
 
     /// A step that runs cargo in the workspace's root.
     pub(crate) fn cargo(&self, name: &'static str, arguments: &[&str]) -> Step<'static> {
         Step::program(name, self.cargo_command(arguments))
+    }
+
+    /// Builds a program of a package, as fast as it can be, and returns where it is.
+    pub(crate) fn built(&self, package: &str, program: &str) -> Result<PathBuf> {
+        let mut build = self.cargo_command(&["build", "--quiet", "--release", "-p", package, "--bin", program]);
+        if !build.status().context("cannot start cargo")?.success() {
+            bail!("`{program}` cannot be built, see above");
+        }
+        Ok(self.target.join("release").join(program))
     }
 
     /// Makes sure that cargo has a subcommand which is no part of it.

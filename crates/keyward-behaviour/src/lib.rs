@@ -9,8 +9,11 @@
 //! - [`sockets`]: named cases of real WebSockets.
 //!
 //! - [`targets`]: spellings of request targets, through each framework's real router.
+//! - `stores`: what every store of keys promises, as named cases and as random changes beside a naive model (the feature `stores`).
+//!
 //! - [`differential`]: the same bytes to several adapters, over connections that are kept, pipelined, and HTTP/2; and what each
 //!   framework's parser refuses by itself.
+//! - `crash`: a store's process is killed again and again, and what it acknowledged is looked for.
 //!
 //! The cases and the worlds run over HTTP/1.1 and HTTP/2, over real sockets whose clients have different addresses, and once
 //! without any server, which is fast and can leave out the peer.
@@ -66,6 +69,8 @@ pub mod adapters;
 pub mod cases;
 pub mod compare;
 pub mod conformance;
+#[cfg(feature = "own-stores")]
+pub mod crash;
 pub mod demands;
 pub mod differential;
 #[cfg(feature = "adapters")]
@@ -78,6 +83,8 @@ pub mod service;
 #[cfg(feature = "stores")]
 pub mod services;
 pub mod sockets;
+#[cfg(feature = "stores")]
+pub mod stores;
 pub mod suite;
 pub mod targets;
 pub mod trials;

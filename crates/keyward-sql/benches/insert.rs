@@ -1,6 +1,6 @@
 //! How many keys a second are added in one transaction, with all that is checked, and how long a lookup takes then.
 //!
-//! `cargo bench -p keyward-sql --bench insert -- 1000000`
+//! `cargo bench -p keyward-sql --bench insert -- 1000000`, and `sqlite` or `postgres` behind it for one of them.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -15,13 +15,25 @@ use keyward_sql::{PostgresStore, SqliteStore};
 #[tokio::main]
 async fn main() {
     let count = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
+    let wants = |name: &str| std::env::args().all(|argument| argument == name || !["sqlite", "postgres"].contains(&&*argument));
+    if wants("sqlite") {
+        sqlite(count).await;
+    }
+    if wants("postgres") {
+        postgres(count).await;
+    }
+}
+
+async fn sqlite(count: usize) {
     let folder = std::env::temp_dir().join(format!("keyward-bench-{:x}", SystemRandom.identifier()));
     std::fs::create_dir(&folder).expect("a folder");
     let sqlite = SqliteStore::open(folder.join("keys.db")).await.expect("a store");
     measure("SQLite", &sqlite, count).await;
     sqlite.close().await.expect("closed");
     std::fs::remove_dir_all(folder).expect("removed");
+}
 
+async fn postgres(count: usize) {
     let server = Postgres::start().expect("a server");
     let postgres = PostgresStore::connect(&server.create_database().expect("a database")).await.expect("a store");
     measure("PostgreSQL", &postgres, count).await;

@@ -11,9 +11,10 @@ use crate::database::Shared;
 use crate::failure::Outcome;
 use crate::known::Known;
 use crate::record::text;
-use crate::writing::Writing;
+use crate::writing::{JournalRow, Writing};
 
-const RETIRE: &str = "UPDATE keyward_secrets SET slot = NULL, phc = NULL, grace_ends = NULL WHERE key_id = $1 AND slot IS NOT NULL";
+const RETIRE: &str =
+    "UPDATE keyward_secrets SET slot = NULL, phc = NULL, grace_ends = NULL WHERE key_id = $1 AND slot IS NOT NULL";
 
 impl Shared {
     pub(crate) async fn change(&self, id: &KeyId, change: Change, by: &Attribution) -> Outcome<Arc<Record>> {
@@ -57,7 +58,7 @@ impl Shared {
         if after.current != before.current || after.previous != before.previous {
             replace_secrets(writing, &after).await?;
         }
-        writing.journal(vec![row]).await?;
+        writing.journal(vec![JournalRow::of(row)]).await?;
         if is_revocation && let Some(file) = &self.revocations {
             // Before the commit: a revocation that is acknowledged is in the file.
             let bytes = file.append(writing.revision, *id, by.at).await?;
@@ -93,7 +94,8 @@ impl Shared {
 /// A refusal leaves nothing behind. After a fault the connection is closed with what it had begun.
 async fn unmade<T>(writing: Writing, failure: crate::failure::Failure) -> Outcome<T> {
     if let crate::failure::Failure::Refused(_) = &failure {
-        writing.roll_back().await?;
+        // If this fails, the connection is closed, which does it as well.
+        let _ = writing.roll_back().await;
     }
     Err(failure)
 }
@@ -112,7 +114,7 @@ async fn replace_secrets(writing: &mut Writing, record: &Record) -> Outcome<()> 
             }
         }
     }
-    writing.add_secrets(std::iter::once(record)).await
+    writing.add_secrets(record).await
 }
 
 async fn purge_in(writing: &mut Writing, id: &KeyId, by: &Attribution) -> Outcome<()> {
@@ -122,7 +124,7 @@ async fn purge_in(writing: &mut Writing, id: &KeyId, by: &Attribution) -> Outcom
     }
     writing.run(RETIRE, values![id.as_str()]).await?;
     writing.run("DELETE FROM keyward_keys WHERE id = $1", values![id.as_str()]).await?;
-    writing.journal(vec![Journalled::new(by, "purge", *id, Some(&record), None)]).await
+    writing.journal(vec![JournalRow::of(Journalled::new(by, "purge", *id, Some(&record), None))]).await
 }
 
 /// Whether it was not bound before.

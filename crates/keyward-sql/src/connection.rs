@@ -2,18 +2,23 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Decode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Type};
 
 use crate::failure::{Failure, Outcome};
+use crate::place::Place;
 
 /// The connections of a store.
 #[derive(Debug, Clone)]
 pub(crate) enum Pools {
     /// SQLite has one writer at a time, so there is one connection for it, and others for readers.
-    Sqlite { writer: Option<SqlitePool>, readers: SqlitePool },
+    Sqlite {
+        writer: Option<SqlitePool>,
+        readers: SqlitePool,
+        place: Place,
+    },
     Postgres(PgPool),
 }
 
@@ -21,7 +26,10 @@ impl Pools {
     /// A connection to read with.
     pub(crate) async fn reader(&self, deadline: Duration) -> Outcome<Session> {
         let connection = match self {
-            Self::Sqlite { readers, .. } => readers.acquire().await.map(Connection::Sqlite),
+            Self::Sqlite { readers, place, .. } => {
+                place.check()?;
+                readers.acquire().await.map(Connection::Sqlite)
+            }
             Self::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
         };
         Session::on(connection, deadline)
@@ -30,8 +38,13 @@ impl Pools {
     /// A connection on which a transaction has begun.
     pub(crate) async fn writer(&self, deadline: Duration) -> Outcome<Session> {
         let connection = match self {
-            Self::Sqlite { writer: None, .. } => return Err(Failure::fault("the store was opened read-only: open it for writing")),
-            Self::Sqlite { writer: Some(writer), .. } => writer.acquire().await.map(Connection::Sqlite),
+            Self::Sqlite { writer: None, .. } => {
+                return Err(Failure::fault("the store was opened read-only: open it for writing"));
+            }
+            Self::Sqlite { writer: Some(writer), place, .. } => {
+                place.check()?;
+                writer.acquire().await.map(Connection::Sqlite)
+            }
             Self::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
         };
         let mut session = Session::on(connection, deadline)?;
@@ -41,13 +54,20 @@ impl Pools {
 
     pub(crate) async fn close(&self) {
         match self {
-            Self::Sqlite { writer, readers } => {
+            Self::Sqlite { writer, readers, .. } => {
                 readers.close().await;
                 if let Some(writer) = writer {
                     writer.close().await;
                 }
             }
             Self::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        match self {
+            Self::Sqlite { readers, .. } => readers.is_closed(),
+            Self::Postgres(pool) => pool.is_closed(),
         }
     }
 
@@ -145,12 +165,23 @@ enum Connection {
     Postgres(PoolConnection<Postgres>),
 }
 
+/// How many rows go into one statement. SQLite takes 32,766 values in one; a key has 16, or 50 handles to look for.
+pub(crate) const CHUNK: usize = 500;
+
+/// Whether a prepared statement is kept: of those with a list of values, only those of full chunks, or there would be hundreds.
+fn is_kept(sql: &str, values: &[Value]) -> bool {
+    sql.len() < 4_096 || values.len().is_multiple_of(CHUNK)
+}
+
 /// One connection in use. What was left in the middle of something when it is dropped is closed, which ends its transaction.
 #[derive(Debug)]
 pub(crate) struct Session {
     connection: Connection,
     deadline: Duration,
-    in_transaction: bool,
+    /// Since when it is in a transaction.
+    begun: Option<Instant>,
+    /// It is closed after its transaction.
+    is_last: bool,
     is_clean: bool,
 }
 
@@ -176,15 +207,15 @@ macro_rules! bound {
 impl Session {
     fn on(connection: Result<Connection, sqlx::Error>, deadline: Duration) -> Outcome<Self> {
         let connection = connection.map_err(|error| Failure::of(&error))?;
-        Ok(Self { connection, deadline, in_transaction: false, is_clean: true })
+        Ok(Self { connection, deadline, begun: None, is_last: false, is_clean: true })
     }
 
     pub(crate) fn of_sqlite(connection: PoolConnection<Sqlite>, deadline: Duration) -> Self {
-        Self { connection: Connection::Sqlite(connection), deadline, in_transaction: false, is_clean: true }
+        Self { connection: Connection::Sqlite(connection), deadline, begun: None, is_last: false, is_clean: true }
     }
 
     pub(crate) fn of_postgres(connection: PoolConnection<Postgres>, deadline: Duration) -> Self {
-        Self { connection: Connection::Postgres(connection), deadline, in_transaction: false, is_clean: true }
+        Self { connection: Connection::Postgres(connection), deadline, begun: None, is_last: false, is_clean: true }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -196,41 +227,49 @@ impl Session {
 
     /// The rows that a statement answers with.
     pub(crate) async fn rows(&mut self, sql: impl Into<Cow<'static, str>>, values: Vec<Value>) -> Outcome<Vec<Row>> {
-        let sql = AssertSqlSafe(sql.into());
+        let sql = sql.into();
+        let is_kept = is_kept(&sql, &values);
+        let sql = AssertSqlSafe(sql);
         self.is_clean = false;
         let asked = async {
             Ok(match &mut self.connection {
                 Connection::Sqlite(connection) => {
-                    let rows = bound!(sqlx::query::<Sqlite>(sql), values).fetch_all(&mut **connection).await?;
+                    let rows =
+                        bound!(sqlx::query::<Sqlite>(sql).persistent(is_kept), values).fetch_all(&mut **connection).await?;
                     rows.into_iter().map(Row::Sqlite).collect()
                 }
                 Connection::Postgres(connection) => {
-                    let rows = bound!(sqlx::query::<Postgres>(sql), values).fetch_all(&mut **connection).await?;
+                    let rows =
+                        bound!(sqlx::query::<Postgres>(sql).persistent(is_kept), values).fetch_all(&mut **connection).await?;
                     rows.into_iter().map(Row::Postgres).collect()
                 }
             })
         };
         let rows = within(self.deadline, asked).await?;
-        self.is_clean = !self.in_transaction;
+        self.is_clean = self.begun.is_none();
         Ok(rows)
     }
 
     /// How many rows a statement changed.
     pub(crate) async fn run(&mut self, sql: impl Into<Cow<'static, str>>, values: Vec<Value>) -> Outcome<u64> {
-        let sql = AssertSqlSafe(sql.into());
+        let sql = sql.into();
+        let is_kept = is_kept(&sql, &values);
+        let sql = AssertSqlSafe(sql);
         self.is_clean = false;
         let asked = async {
             Ok(match &mut self.connection {
-                Connection::Sqlite(connection) => {
-                    bound!(sqlx::query::<Sqlite>(sql), values).execute(&mut **connection).await?.rows_affected()
-                }
-                Connection::Postgres(connection) => {
-                    bound!(sqlx::query::<Postgres>(sql), values).execute(&mut **connection).await?.rows_affected()
-                }
+                Connection::Sqlite(connection) => bound!(sqlx::query::<Sqlite>(sql).persistent(is_kept), values)
+                    .execute(&mut **connection)
+                    .await?
+                    .rows_affected(),
+                Connection::Postgres(connection) => bound!(sqlx::query::<Postgres>(sql).persistent(is_kept), values)
+                    .execute(&mut **connection)
+                    .await?
+                    .rows_affected(),
             })
         };
         let changed = within(self.deadline, asked).await?;
-        self.is_clean = !self.in_transaction;
+        self.is_clean = self.begun.is_none();
         Ok(changed)
     }
 
@@ -242,12 +281,12 @@ impl Session {
             on_connection!(&mut self.connection, connection => sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop))
         };
         within(self.deadline, asked).await?;
-        self.is_clean = !self.in_transaction;
+        self.is_clean = self.begun.is_none();
         Ok(())
     }
 
     pub(crate) async fn begin(&mut self) -> Outcome<()> {
-        self.in_transaction = true;
+        self.begun = Some(Instant::now());
         self.script(match self.dialect() {
             // Not when the first row is written: a transaction that has read by then could not go on.
             Dialect::Sqlite => "BEGIN IMMEDIATE",
@@ -257,15 +296,27 @@ impl Session {
         .await
     }
 
+    /// For a transaction with very many rows: SQLite keeps the indexes that it changes in 256 MiB of memory, instead of writing
+    /// them to the disk and reading them again. The connection is closed in the end, and the memory is free again.
+    pub(crate) async fn widen(&mut self) -> Outcome<()> {
+        self.is_last = true;
+        match self.dialect() {
+            Dialect::Sqlite => self.script("PRAGMA cache_size = -262144").await,
+            Dialect::Postgres => Ok(()),
+        }
+    }
+
     pub(crate) async fn commit(mut self) -> Outcome<()> {
+        // What took long to write takes long to bring to the disk.
+        self.deadline = self.deadline.max(self.begun.map_or(Duration::ZERO, |begun| begun.elapsed()));
         self.script("COMMIT").await?;
-        self.is_clean = true;
+        self.is_clean = !self.is_last;
         Ok(())
     }
 
     pub(crate) async fn roll_back(mut self) -> Outcome<()> {
         self.script("ROLLBACK").await?;
-        self.is_clean = true;
+        self.is_clean = !self.is_last;
         Ok(())
     }
 }

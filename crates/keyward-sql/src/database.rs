@@ -8,8 +8,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use keyward::key::{KeyDigest, KeyId, Record};
 use keyward::store::{
-    Attribution, Change, Filter, Insert, Inserted, Journalled, KeyStore, Ledger, News, Presented, RecordStore, Refused, SlotUsage,
-    Use,
+    Attribution, Change, Filter, Insert, Inserted, Journalled, KeyStore, Ledger, News, Presented, RecordStore, Refused,
+    SlotUsage, Use,
 };
 use keyward::{Answer, Fault};
 use tokio::runtime::Handle;
@@ -55,7 +55,12 @@ pub(crate) struct Settings {
 
 impl Database {
     /// Over connections to a database whose schema is in place.
-    pub(crate) async fn over(pools: Pools, settings: Settings, runtime: Handle, revocations: Option<Revocations>) -> Outcome<Self> {
+    pub(crate) async fn over(
+        pools: Pools,
+        settings: Settings,
+        runtime: Handle,
+        revocations: Option<Revocations>,
+    ) -> Outcome<Self> {
         let mut session = pools.reader(settings.deadline).await?;
         let opened = Seen::read(&mut session).await?;
         let prefixes = read_prefixes(&mut session).await?;
@@ -74,7 +79,11 @@ impl Database {
         }));
         let shared = &database.0;
         if !shared.settings.read_only {
-            shared.spawn(crate::usage::flush_now_and_then(Arc::downgrade(shared), shared.flush.clone(), shared.settings.usage_every));
+            shared.spawn(crate::usage::flush_now_and_then(
+                Arc::downgrade(shared),
+                shared.flush.clone(),
+                shared.settings.usage_every,
+            ));
         }
         Ok(database)
     }
@@ -82,6 +91,7 @@ impl Database {
     /// Writes the uses that are not written yet, and lets go of the database. Whoever asks the store from now on gets a fault.
     pub(crate) fn close(&self) -> Answer<()> {
         self.run(|shared| async move {
+            let was_closed = shared.pools.is_closed();
             let flushed = if shared.settings.read_only { Ok(()) } else { shared.flush_usage().await };
             // Held, so that nothing is written and forgotten when the tasks end.
             let _unwritten = shared.unwritten.lock().await;
@@ -89,7 +99,7 @@ impl Database {
             // A server that hangs would keep its connections for as long.
             let _ = tokio::time::timeout(shared.settings.deadline, shared.pools.close()).await;
             match flushed {
-                Err(Failure::Fault(_)) if shared.is_closed() => Ok(()),
+                Err(Failure::Fault(_)) if was_closed => Ok(()),
                 flushed => flushed,
             }
         })
@@ -164,13 +174,6 @@ impl Shared {
         match &self.pools {
             Pools::Sqlite { .. } => 1,
             Pools::Postgres(pool) => pool.num_idle() + 1,
-        }
-    }
-
-    fn is_closed(&self) -> bool {
-        match &self.pools {
-            Pools::Sqlite { readers, .. } => readers.is_closed(),
-            Pools::Postgres(pool) => pool.is_closed(),
         }
     }
 

@@ -36,9 +36,9 @@ impl Failure {
                 "no connection to the database became free in time: it is down, or a long change holds it up, or there are too few connections",
             ),
             sqlx::Error::PoolClosed => Self::fault("the store was closed: open it again"),
-            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
-                Self::Broken(Fault::new(format!("the connection to the database broke ({error}): check that it runs and can be reached")))
-            }
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => Self::Broken(
+                Fault::new(format!("the connection to the database broke ({error}): check that it runs and can be reached")),
+            ),
             sqlx::Error::Database(database) => Self::of_database(&**database),
             _ => Self::fault(format!("the database failed: {error}")),
         }

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use keyward::key::{Record, StoredSecret};
 use keyward::store::{Attribution, Insert, Inserted, Insertion, Journalled, Refused, WhereRefused};
 
-use crate::connection::values;
+use tokio::task::JoinHandle;
+
+use crate::connection::{CHUNK, Value, values};
 use crate::database::Shared;
 use crate::failure::{Failure, Outcome};
 use crate::known::Known;
-use crate::record::{KEY_COLUMNS, key_values, text};
-use crate::writing::Writing;
-
-/// How many records go into one statement. SQLite takes 32,766 values in one; a key has 16, or 50 handles to look for.
-const CHUNK: usize = 500;
+use crate::record::{KEY_COLUMNS, SLOT_COLUMNS, key_values, slot_values, text};
+use crate::writing::{JournalRow, Writing};
 
 impl Shared {
     pub(crate) async fn insert(&self, insert: Insert, by: &Attribution) -> Outcome<Inserted> {
@@ -40,24 +39,24 @@ impl Shared {
 
         let mut inserted = Inserted::default();
         let mut known = Known::of_store(&mut writing).await?;
-        let (mut place, mut insertions) = (0, insertions.into_iter());
-        loop {
-            let chunk: Vec<Insertion> = insertions.by_ref().take(CHUNK).collect();
-            if chunk.is_empty() {
-                break;
-            }
-            known.look(&mut writing, &chunk).await?;
+        let mut places = 0..;
+        let mut chunks = Chunks { rest: insertions.into_iter(), by: by.clone(), revision: writing.revision };
+        let mut next = chunks.next();
+        while let Some(chunk) = next {
+            let chunk = chunk.await.map_err(|error| Failure::fault(format!("records could not be written down: {error}")))?;
+            // Meanwhile the database is at work.
+            next = chunks.next();
+            known.look(&mut writing, chunk.iter().map(|row| &row.insertion)).await?;
             let mut admitted = Vec::with_capacity(chunk.len());
-            for insertion in chunk {
-                match known.admit(&insertion) {
-                    Ok(()) => admitted.push(insertion),
+            for (row, place) in chunk.into_iter().zip(&mut places) {
+                match known.admit(&row.insertion) {
+                    Ok(()) => admitted.push(row),
                     Err(refused) => inserted.refused.push((place, refused)),
                 }
-                place += 1;
             }
             let told = inserted.records.len() / 1_000;
             // Also where all of it is rolled back in the end: those that come after have to be told from these.
-            inserted.records.extend(add(&mut writing, admitted, by).await?);
+            add(&mut writing, admitted, &mut inserted.records).await?;
             if let Some(progress) = &progress {
                 (told + 1..=inserted.records.len() / 1_000).for_each(|thousand| progress.tell(thousand * 1_000));
             }
@@ -80,21 +79,56 @@ impl Shared {
     }
 }
 
-async fn add(writing: &mut Writing, insertions: Vec<Insertion>, by: &Attribution) -> Outcome<Vec<Arc<Record>>> {
-    let revision = writing.revision;
-    let keys = insertions.iter().map(|Insertion { record, key, .. }| {
-        let mut values = key_values(record, revision);
-        let foreign_prefix = key.as_ref().and_then(keyward::store::PlainKey::foreign_prefix);
-        values.push(foreign_prefix.map(|digest| digest.to_bytes().to_vec()).into());
-        values
-    });
-    let keys = keys.collect();
+/// Writes insertions down as rows, so many at a time, away from the threads that serve requests.
+struct Chunks {
+    rest: std::vec::IntoIter<Insertion>,
+    by: Attribution,
+    revision: i64,
+}
+
+impl Chunks {
+    fn next(&mut self) -> Option<JoinHandle<Vec<Rows>>> {
+        let chunk: Vec<Insertion> = self.rest.by_ref().take(CHUNK).collect();
+        if chunk.is_empty() {
+            return None;
+        }
+        let (by, revision) = (self.by.clone(), self.revision);
+        let write = move || chunk.into_iter().map(|insertion| Rows::of(insertion, &by, revision)).collect();
+        Some(tokio::task::spawn_blocking(write))
+    }
+}
+
+/// An insertion as rows.
+struct Rows {
+    insertion: Insertion,
+    key: Vec<Value>,
+    secrets: Vec<Vec<Value>>,
+    journal: JournalRow,
+}
+
+impl Rows {
+    fn of(insertion: Insertion, by: &Attribution, revision: i64) -> Self {
+        let record = &insertion.record;
+        let mut key = key_values(record, revision);
+        let foreign_prefix = insertion.key.as_ref().and_then(keyward::store::PlainKey::foreign_prefix);
+        key.push(foreign_prefix.map(|digest| digest.to_bytes().to_vec()).into());
+        let secrets = slot_values(record).collect();
+        let journal = JournalRow::of(Journalled::new(by, "create", record.id, None, Some(record)));
+        Self { key, secrets, journal, insertion }
+    }
+}
+
+async fn add(writing: &mut Writing, admitted: Vec<Rows>, records: &mut Vec<Arc<Record>>) -> Outcome<()> {
+    let (mut keys, mut secrets, mut journal) = (Vec::new(), Vec::new(), Vec::new());
+    for rows in admitted {
+        keys.push(rows.key);
+        secrets.extend(rows.secrets);
+        journal.push(rows.journal);
+        records.push(Arc::new(rows.insertion.record));
+    }
     writing.add("keyward_keys", &format!("{KEY_COLUMNS}, foreign_prefix"), keys).await?;
-    writing.add_secrets(insertions.iter().map(|insertion| &insertion.record)).await?;
-    let rows = insertions.iter().map(|Insertion { record, .. }| Journalled::new(by, "create", record.id, None, Some(record)));
-    let rows = rows.collect();
-    writing.journal(rows).await?;
-    Ok(insertions.into_iter().map(|insertion| Arc::new(insertion.record)).collect())
+    writing.add("keyward_secrets", SLOT_COLUMNS, secrets).await?;
+    writing.journal(journal).await
 }
 
 /// The handle of a secret that has one.

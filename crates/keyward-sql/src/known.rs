@@ -37,21 +37,27 @@ impl Known {
     }
 
     /// Looks for what insertions bring.
-    pub(crate) async fn look(&mut self, writing: &mut Writing, insertions: &[Insertion]) -> Outcome<()> {
+    pub(crate) async fn look<'i>(
+        &mut self,
+        writing: &mut Writing,
+        insertions: impl Iterator<Item = &'i Insertion> + Clone,
+    ) -> Outcome<()> {
         (self.ids, self.digests, self.handles) = Default::default();
-        let ids = insertions.iter().map(|insertion| values![insertion.record.id.as_str()]).collect();
+        let ids = insertions.clone().map(|insertion| values![insertion.record.id.as_str()]).collect();
         for row in given(writing, "keyward_keys", &["id"], ids).await? {
             self.ids.insert(row.get::<String>(0)?.parse().map_err(|_| Failure::fault("an id in keyward_keys is none"))?);
         }
-        let of_keys = insertions.iter().filter_map(|insertion| insertion.key.as_ref()).flat_map(|key| key.digests().iter().copied());
-        let of_slots = insertions.iter().flat_map(|insertion| insertion.record.slots()).filter_map(|slot| match &slot.secret {
+        let of_keys =
+            insertions.clone().filter_map(|insertion| insertion.key.as_ref()).flat_map(|key| key.digests().iter().copied());
+        let of_slots = insertions.clone().flat_map(|insertion| insertion.record.slots()).filter_map(|slot| match &slot.secret {
             StoredSecret::Digest(digest) => Some(*digest),
             StoredSecret::Argon2(_) => None,
         });
         let digests: HashSet<KeyDigest> = of_keys.chain(of_slots).collect();
         self.look_for_digests(writing, digests).await?;
-        let handles = insertions.iter().flat_map(|insertion| insertion.record.slots()).filter_map(|slot| handle_of(&slot.secret));
-        let begun = insertions.iter().filter_map(|insertion| insertion.key.as_ref()).flat_map(|key| key.handles());
+        let handles =
+            insertions.clone().flat_map(|insertion| insertion.record.slots()).filter_map(|slot| handle_of(&slot.secret));
+        let begun = insertions.filter_map(|insertion| insertion.key.as_ref()).flat_map(|key| key.handles());
         self.look_for_handles(writing, handles.collect(), begun.collect()).await
     }
 

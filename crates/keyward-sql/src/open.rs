@@ -29,7 +29,8 @@ pub enum OpenErrorKind {
     /// It was written by a newer version of Keyward, or has to be brought up to date and is open for reading only. Nothing was
     /// changed.
     Version,
-    /// The file of revocations is missing or shorter than it was.
+    /// The file of revocations is missing or shorter than it was; or the database was restored, has lost some, and is open for
+    /// reading only.
     LostRevocations,
     /// The database cannot be reached, or failed.
     Database,
@@ -55,7 +56,10 @@ impl From<Failure> for OpenError {
 /// The runtime that does the store's work.
 pub(crate) fn runtime() -> Result<Handle, OpenError> {
     Handle::try_current().map_err(|_| {
-        OpenError::new(OpenErrorKind::Runtime, "a store is opened on a tokio runtime, which does its work from then on: open it there")
+        OpenError::new(
+            OpenErrorKind::Runtime,
+            "a store is opened on a tokio runtime, which does its work from then on: open it there",
+        )
     })
 }
 
@@ -82,7 +86,9 @@ pub(crate) async fn migrate(session: &mut Session, may_write: bool) -> Result<()
     if found > wanted {
         return Err(OpenError::new(
             OpenErrorKind::Version,
-            format!("the database has version {found} of the schema, and this program knows {wanted}: use a newer Keyward; nothing was changed"),
+            format!(
+                "the database has version {found} of the schema, and this program knows {wanted}: use a newer Keyward; nothing was changed"
+            ),
         ));
     }
     if found < wanted && !may_write {
@@ -94,13 +100,16 @@ pub(crate) async fn migrate(session: &mut Session, may_write: bool) -> Result<()
     for migration in &MIGRATIONS[found..] {
         session.script(in_words_of(dialect, migration)).await?;
     }
+    if found == wanted {
+        return Ok(());
+    }
     let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
     if found == 0 {
         let identity = format!("{:032x}", SystemRandom.identifier());
         let sql = "INSERT INTO keyward_store (one, version, identity, revision, journalled, revocation_bytes) VALUES (1, $1, $2, 0, 0, 0)";
         session.run(sql, values![wanted, identity]).await?;
     } else {
-        session.run("UPDATE keyward_store SET version = $1 WHERE version <> $1", values![wanted]).await?;
+        session.run("UPDATE keyward_store SET version = $1", values![wanted]).await?;
     }
     Ok(())
 }

@@ -48,9 +48,9 @@ pub struct PostgresBuilder {
 impl PostgresBuilder {
     common_setters!("5 seconds");
 
-    /// How many connections there are at most (10); one of them listens for changes. At least 3.
+    /// How many connections there are at most (10); two of them watch for changes. At least 4.
     pub fn connections(mut self, most: u32) -> Self {
-        self.connections = most.max(3);
+        self.connections = most.max(4);
         self
     }
 
@@ -136,6 +136,9 @@ fn session_settings(deadline: Duration) -> String {
 
 impl std::fmt::Debug for PostgresBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PostgresBuilder").field("common", &self.common).field("connections", &self.connections).finish_non_exhaustive()
+        f.debug_struct("PostgresBuilder")
+            .field("common", &self.common)
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
     }
 }

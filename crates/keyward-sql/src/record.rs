@@ -20,7 +20,9 @@ pub(crate) const SELECT_RECORD: &str = "SELECT k.id, k.name, k.kind, k.owner, k.
 /// The record in a row of [`SELECT_RECORD`].
 pub(crate) fn read_record(row: &Row) -> Outcome<Record> {
     let id: String = row.get(0)?;
-    let bad = |what: &str| Failure::fault(format!("the row of key {id} in keyward_keys is damaged: {what}; mend it, or restore a backup"));
+    let bad = |what: &str| {
+        Failure::fault(format!("the row of key {id} in keyward_keys is damaged: {what}; mend it, or restore a backup"))
+    };
     let time = |column: usize| Ok::<_, Failure>(row.get::<Option<i64>>(column)?.map(Timestamp::from_unix_nanoseconds));
     let text = |column: usize| Ok::<_, Failure>(row.get::<Option<String>>(column)?.map(|text| read_text(&text).into_owned()));
 
@@ -71,12 +73,14 @@ fn read_slot(row: &Row, first: usize, bad: &dyn Fn(&str) -> Failure) -> Outcome<
 }
 
 /// The columns that [`key_values`] gives, in this order.
-pub(crate) const KEY_COLUMNS: &str = "id, revision, name, kind, owner, scopes, created, not_before, expires, revoked, disabled, networks, limits, metadata, epoch";
+pub(crate) const KEY_COLUMNS: &str =
+    "id, revision, name, kind, owner, scopes, created, not_before, expires, revoked, disabled, networks, limits, metadata, epoch";
 
 /// A record without its secrets.
 pub(crate) fn key_values(record: &Record, revision: i64) -> Vec<Value> {
     let time = |time: Option<Timestamp>| time.map(Timestamp::unix_nanoseconds);
-    let networks: Option<Vec<String>> = record.networks.as_ref().map(|list| list.iter().map(|network| network.to_string()).collect());
+    let networks: Option<Vec<String>> =
+        record.networks.as_ref().map(|list| list.iter().map(|network| network.to_string()).collect());
     values![
         record.id.as_str(),
         revision,

@@ -43,7 +43,12 @@ impl Revocations {
         let file = self.file.clone();
         let append = move || -> io::Result<u64> {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            let length = file.metadata()?.len();
+            let about = file.metadata()?;
+            #[cfg(unix)]
+            if std::os::unix::fs::MetadataExt::nlink(&about) == 0 {
+                return Err(io::Error::other("it was removed while it was open; start the program again"));
+            }
+            let length = about.len();
             // A power cut may have left half a line.
             let mut last = [b'\n'];
             if length > 0 {
@@ -57,7 +62,10 @@ impl Revocations {
             Ok(length + line.len() as u64)
         };
         let failed = |error: &dyn std::fmt::Display| {
-            Failure::fault(format!("the revocation cannot be written to {}: {error}; check the disk's room and health", self.path.display()))
+            Failure::fault(format!(
+                "the revocation cannot be written to {}: {error}; check the disk's room and health",
+                self.path.display()
+            ))
         };
         match tokio::task::spawn_blocking(append).await {
             Ok(Ok(length)) => Ok(i64::try_from(length).unwrap_or(i64::MAX)),

@@ -16,10 +16,13 @@ impl Shared {
         let has = |record: &Record, secret: &dyn Fn(&StoredSecret) -> bool| record.slots().any(|slot| secret(&slot.secret));
         if !digests.is_empty() {
             let sql = by_secrets("digest = $ AND pepper = $", digests.len());
-            let values = || digests.iter().flat_map(|digest| values![digest.to_bytes().to_vec(), i64::from(digest.pepper())]).collect();
+            let values =
+                || digests.iter().flat_map(|digest| values![digest.to_bytes().to_vec(), i64::from(digest.pepper())]).collect();
             let found = self.records(sql, values).await?;
             let first = |digest: &KeyDigest| {
-                found.iter().find(|record| has(record, &|secret| matches!(secret, StoredSecret::Digest(stored) if stored == digest)))
+                found
+                    .iter()
+                    .find(|record| has(record, &|secret| matches!(secret, StoredSecret::Digest(stored) if stored == digest)))
             };
             if let Some(record) = digests.iter().find_map(first) {
                 return Ok(Some(record.clone()));
@@ -31,7 +34,9 @@ impl Shared {
         let sql = by_secrets("handle = $", handles.len());
         let found = self.records(sql, || handles.iter().map(|handle| text(handle).into()).collect()).await?;
         let first = |handle: &String| {
-            found.iter().find(|record| has(record, &|secret| matches!(secret, StoredSecret::Argon2(hash) if hash.handle() == handle)))
+            found
+                .iter()
+                .find(|record| has(record, &|secret| matches!(secret, StoredSecret::Argon2(hash) if hash.handle() == handle)))
         };
         Ok(handles.iter().find_map(first).cloned())
     }
@@ -152,7 +157,9 @@ fn state_condition(state: State) -> &'static str {
             live_so_far!("coalesce(k.expires > $, TRUE) AND coalesce(c.grace_ends > $, TRUE) AND k.not_before > $")
         }
         State::Live => {
-            live_so_far!("coalesce(k.expires > $, TRUE) AND coalesce(c.grace_ends > $, TRUE) AND coalesce(k.not_before <= $, TRUE)")
+            live_so_far!(
+                "coalesce(k.expires > $, TRUE) AND coalesce(c.grace_ends > $, TRUE) AND coalesce(k.not_before <= $, TRUE)"
+            )
         }
         // A state that this version does not know has nobody.
         _ => "$ IS NULL",

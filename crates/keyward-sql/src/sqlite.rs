@@ -9,15 +9,16 @@ use keyward::Cached;
 use keyward::key::{Epoch, KeyId};
 use keyward::store::{Attribution, Change};
 use keyward::{SystemRandom, Timestamp};
+use sqlx::ConnectOptions;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::ConnectOptions;
 use tokio::runtime::Handle;
 
-use crate::connection::{Pools, Session, values};
+use crate::connection::{CHUNK, Pools, Session, values};
 use crate::database::{Database, Shared};
 use crate::failure::Failure;
 use crate::open::{OpenError, OpenErrorKind, migrate, runtime};
+use crate::place::Place;
 use crate::revocations::{self, Revocations};
 use crate::store::{Common, common_setters};
 
@@ -105,7 +106,7 @@ impl SqliteBuilder {
             .read_only(settings.read_only)
             .busy_timeout(Duration::from_secs(5))
             .synchronous(SqliteSynchronous::Full)
-            .pragma("cache_size", "-65536")
+            .pragma("cache_size", "-16384")
             .disable_statement_logging();
         self.check_database(&options, &path).await?;
 
@@ -125,11 +126,16 @@ impl SqliteBuilder {
         };
         // Four at once, and one that watches.
         let readers = pool(5).connect_lazy_with(options.read_only(true));
-        let pools = Pools::Sqlite { writer, readers };
+        let place = Place::of(&path).map_err(|error| failed("look at", &path, &error))?;
+        let pools = Pools::Sqlite { writer, readers, place };
 
         let file = Revocations::path(&path);
         let named = self.check_revocations(&pools, &file).await?;
-        let revocations = if settings.read_only { None } else { Some(Revocations::open(file.clone()).map_err(|error| failed("open", &file, &error))?) };
+        let revocations = if settings.read_only {
+            None
+        } else {
+            Some(Revocations::open(file.clone()).map_err(|error| failed("open", &file, &error))?)
+        };
         sync_folder(&path)?;
         let database = Database::over(pools, settings, runtime, revocations).await?;
         revoke_again(database.shared(), named).await?;
@@ -194,7 +200,9 @@ impl SqliteBuilder {
         } else {
             session.begin().await.map_err(|failure| of_file(path, &failure))?;
         }
-        let asked = session.rows("SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id", Vec::new()).await;
+        let asked = session
+            .rows("SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id", Vec::new())
+            .await;
         let rows = asked.map_err(|failure| of_file(path, &failure))?;
         let row = rows.first().ok_or_else(|| foreign(path))?;
         match (row.get::<i64>(0)?, row.get::<i64>(1)?) {
@@ -236,7 +244,7 @@ impl SqliteBuilder {
 /// Revokes what the file says is revoked and the database does not.
 async fn revoke_again(shared: &Shared, named: Vec<(KeyId, Timestamp)>) -> Result<(), OpenError> {
     let mut lost = Vec::new();
-    for chunk in named.chunks(500) {
+    for chunk in named.chunks(CHUNK) {
         let places = shared.pools.dialect().values(chunk.len(), 1);
         let sql = format!(
             "WITH given (id) AS ({places}) SELECT k.id FROM given CROSS JOIN keyward_keys k WHERE k.id = given.id AND k.revoked IS NULL"
@@ -251,7 +259,7 @@ async fn revoke_again(shared: &Shared, named: Vec<(KeyId, Timestamp)>) -> Result
     }
     if shared.settings.read_only {
         return Err(OpenError::new(
-            OpenErrorKind::Version,
+            OpenErrorKind::LostRevocations,
             "the database was restored from an older copy and has lost revocations: open it for writing once, which makes them again",
         ));
     }

@@ -9,12 +9,10 @@ use keyward::key::KeyId;
 use keyward::store::{Attribution, Change, SlotUsage};
 use tokio::sync::Notify;
 
-use crate::connection::{Row, values};
+use crate::connection::{CHUNK, Row, values};
 use crate::database::Shared;
 use crate::failure::{Failure, Outcome};
 
-/// How many rows go into one statement.
-const CHUNK: usize = 500;
 /// Of how many secrets uses are kept while they cannot be written. The ledger keeps some more, and then forgets.
 const MOST_UNWRITTEN: usize = 100_000;
 
@@ -62,9 +60,8 @@ impl Shared {
         // In one order: two nodes that write at once never wait for each other in a circle.
         unwritten.sort_by_key(|usage| (usage.id, usage.number));
         self.write_usage(&unwritten).await?;
-        let written = std::mem::take(&mut *unwritten);
-        drop(unwritten);
-        for SlotUsage { id, number, last_used, better_digest, .. } in written {
+        // Locked until the end: whoever closes the store waits for this.
+        for SlotUsage { id, number, last_used, better_digest, .. } in std::mem::take(&mut *unwritten) {
             let Some(digest) = better_digest else { continue };
             let by = Attribution { actor: "rehash on use".into(), at: last_used };
             match self.change(&id, Change::Rehash { number, digest }, &by).await {

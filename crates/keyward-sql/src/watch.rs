@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 
-use crate::connection::{Dialect, Pools, Session, values};
+use crate::connection::{Pools, Row, Session, values};
 use crate::database::{Shared, read_prefixes};
 use crate::failure::{Failure, Outcome};
 
@@ -28,13 +28,19 @@ const AWAY: Duration = Duration::from_secs(1);
 pub(crate) struct Seen {
     identity: String,
     revision: i64,
+    /// The number of the latest row in the journal, which alone knows of keys that were purged.
+    journalled: i64,
 }
 
 impl Seen {
     pub(crate) async fn read(session: &mut Session) -> Outcome<Self> {
-        let rows = session.rows("SELECT identity, revision FROM keyward_store", Vec::new()).await?;
+        let rows = session.rows("SELECT identity, revision, journalled FROM keyward_store", Vec::new()).await?;
         let row = rows.first().ok_or_else(no_row)?;
-        Ok(Self { identity: row.get(0)?, revision: row.get(1)? })
+        Self::of(row)
+    }
+
+    fn of(row: &Row) -> Outcome<Self> {
+        Ok(Self { identity: row.get(0)?, revision: row.get(1)?, journalled: row.get(2)? })
     }
 }
 
@@ -45,16 +51,22 @@ fn no_row() -> Failure {
 /// From now on tells somebody, until they are gone, or the store is.
 pub(crate) fn watch(shared: &Arc<Shared>, news: Weak<dyn News>) {
     let wake = Arc::new(Notify::new());
-    if let Pools::Postgres(pool) = &shared.pools {
-        shared.spawn(listen(pool.clone(), wake.clone(), news.clone()));
-    }
     let watcher = Watcher { seen: shared.opened.clone(), session: None, data_version: None, was_away: false };
-    shared.spawn(watcher.run(Arc::downgrade(shared), news, wake, shared.settings.watch_every));
+    let watching = watcher.run(Arc::downgrade(shared), news, wake.clone(), shared.settings.watch_every);
+    match shared.pools.clone() {
+        Pools::Sqlite { .. } => shared.spawn(watching),
+        Pools::Postgres(pool) => shared.spawn(async move {
+            tokio::select! {
+                () = watching => {}
+                () = listen(pool, wake) => {}
+            }
+        }),
+    }
 }
 
 struct Watcher {
     seen: Seen,
-    /// SQLite counts the changes that others made for each connection, so it has to stay the same one.
+    /// One of its own: SQLite counts the changes of others for each connection, and rounds must not wait behind lookups.
     session: Option<Session>,
     data_version: Option<i64>,
     was_away: bool,
@@ -66,6 +78,9 @@ impl Watcher {
             let begun = Instant::now();
             // Held by nobody while it waits, or store and listener would never be gone.
             let (Some(shared), Some(news)) = (shared.upgrade(), news.upgrade()) else { return };
+            if shared.pools.is_closed() {
+                return;
+            }
             let mut wait = every;
             match self.round(&shared, &*news).await {
                 Ok(()) => self.was_away = false,
@@ -89,17 +104,18 @@ impl Watcher {
             Some(session) => session,
             None => shared.pools.reader(shared.settings.deadline).await?,
         };
-        if session.dialect() == Dialect::Sqlite {
+        if let Pools::Sqlite { place, .. } = &shared.pools {
+            place.check()?;
             let version = session.rows("PRAGMA data_version", Vec::new()).await?;
             let version: i64 = version.first().ok_or_else(no_row)?.get(0)?;
             if self.data_version != Some(version) {
                 self.tell(&mut session, shared, news).await?;
                 self.data_version = Some(version);
             }
-            self.session = Some(session);
         } else {
             self.tell(&mut session, shared, news).await?;
         }
+        self.session = Some(session);
         news.verified(time);
         Ok(())
     }
@@ -108,13 +124,13 @@ impl Watcher {
         // The counter and what is behind it, from one snapshot.
         let rows = session
             .rows(
-                "SELECT s.identity, s.revision, k.id, k.revoked \
-                 FROM keyward_store s LEFT JOIN keyward_keys k ON k.revision > $1 LIMIT $2",
-                values![self.seen.revision, MOST as i64 + 1],
+                "SELECT s.identity, s.revision, s.journalled, c.id, c.revoked FROM keyward_store s LEFT JOIN \
+                 (SELECT id, revoked FROM keyward_keys WHERE revision > $1 \
+                 UNION ALL SELECT key_id, NULL FROM keyward_journal WHERE number > $2 AND action = 'purge' LIMIT $3) c ON TRUE",
+                values![self.seen.revision, self.seen.journalled, MOST as i64 + 1],
             )
             .await?;
-        let first = rows.first().ok_or_else(no_row)?;
-        let now = Seen { identity: first.get(0)?, revision: first.get(1)? };
+        let now = Seen::of(rows.first().ok_or_else(no_row)?)?;
         if now == self.seen && !self.was_away {
             return Ok(());
         }
@@ -134,9 +150,9 @@ impl Watcher {
             let (mut changed, mut revoked) = (Vec::new(), Vec::new());
             for row in &rows {
                 // None: only the counter has moved.
-                let Some(id) = row.get::<Option<String>>(2)? else { continue };
+                let Some(id) = row.get::<Option<String>>(3)? else { continue };
                 let id: KeyId = id.parse().map_err(|_| Failure::fault("an id in keyward_keys is none"))?;
-                let into = if row.get::<Option<i64>>(3)?.is_some() { &mut revoked } else { &mut changed };
+                let into = if row.get::<Option<i64>>(4)?.is_some() { &mut revoked } else { &mut changed };
                 into.push(id);
             }
             if !revoked.is_empty() {
@@ -152,20 +168,16 @@ impl Watcher {
 }
 
 /// Wakes somebody when PostgreSQL says that there is something to see.
-async fn listen(pool: PgPool, wake: Arc<Notify>, news: Weak<dyn News>) {
-    let mut failures = 0_u32;
-    while news.strong_count() > 0 && !pool.is_closed() {
-        if let Ok(mut listener) = PgListener::connect_with(&pool).await {
-            listener.ignore_pool_close_event(false);
-            if listener.listen("keyward").await.is_ok() {
-                failures = 0;
-                // Ends when the connection is lost. What was sent meanwhile is found by the next round.
-                while let Ok(Some(_)) = listener.try_recv().await {
-                    wake.notify_one();
-                }
+async fn listen(pool: PgPool, wake: Arc<Notify>) {
+    loop {
+        if let Ok(mut listener) = PgListener::connect_with(&pool).await
+            && listener.listen("keyward").await.is_ok()
+        {
+            // Ends when the connection is lost. What was sent meanwhile is found by the next round.
+            while let Ok(Some(_)) = listener.try_recv().await {
+                wake.notify_one();
             }
         }
-        failures += 1;
-        tokio::time::sleep(AWAY.min(Duration::from_millis(50) * failures)).await;
+        tokio::time::sleep(AWAY).await;
     }
 }

@@ -13,6 +13,9 @@ use crate::connection::{Dialect, Row, Session, Value, values};
 use crate::failure::{Failure, Outcome};
 use crate::record::{KEY_COLUMNS, SLOT_COLUMNS, key_values, read_record, slot_values, text};
 
+/// Changes of more records than this are given more memory.
+const MANY: i64 = 10_000;
+
 #[derive(Debug)]
 pub(crate) struct Writing {
     pub(crate) session: Session,
@@ -33,6 +36,9 @@ impl Writing {
             )
             .await?;
         let row = counted.first().ok_or_else(|| Failure::fault("keyward_store has no row: restore a backup"))?;
+        if rows > MANY {
+            session.widen().await?;
+        }
         Ok(Self { revision: row.get(0)?, journalled: row.get::<i64>(1)? - rows, session })
     }
 
@@ -47,12 +53,19 @@ impl Writing {
     /// Adds rows to a table, each with as many values as it has columns.
     pub(crate) async fn add(&mut self, table: &str, columns: &str, rows: Vec<Vec<Value>>) -> Outcome<()> {
         let Some(first) = rows.first() else { return Ok(()) };
-        let places = self.session.dialect().values(rows.len(), first.len());
-        self.run(format!("INSERT INTO {table} ({columns}) {places}"), rows.into_iter().flatten().collect()).await.map(drop)
+        let dialect = self.session.dialect();
+        let insert = match dialect {
+            // A row that breaks a constraint ends the transaction anyway. Without saying so, SQLite would first copy every page that
+            // many rows touch to a file, to be able to take back this statement alone: seven times as much as is written.
+            Dialect::Sqlite => "INSERT OR ROLLBACK",
+            Dialect::Postgres => "INSERT",
+        };
+        let places = dialect.values(rows.len(), first.len());
+        self.run(format!("{insert} INTO {table} ({columns}) {places}"), rows.into_iter().flatten().collect()).await.map(drop)
     }
 
-    pub(crate) async fn add_secrets<'r>(&mut self, records: impl Iterator<Item = &'r Record>) -> Outcome<()> {
-        self.add("keyward_secrets", SLOT_COLUMNS, records.flat_map(slot_values).collect()).await
+    pub(crate) async fn add_secrets(&mut self, record: &Record) -> Outcome<()> {
+        self.add("keyward_secrets", SLOT_COLUMNS, slot_values(record).collect()).await
     }
 
     /// Writes a record's columns over those that are there.
@@ -64,21 +77,14 @@ impl Writing {
     }
 
     /// Adds rows to the journal, and gives them their numbers.
-    pub(crate) async fn journal(&mut self, rows: Vec<Journalled>) -> Outcome<()> {
-        let rows = rows.into_iter().map(|row| {
+    pub(crate) async fn journal(&mut self, rows: Vec<JournalRow>) -> Outcome<()> {
+        let rows = rows.into_iter().map(|JournalRow(mut row)| {
             self.journalled += 1;
-            values![
-                self.journalled,
-                row.at.unix_nanoseconds(),
-                text(&row.actor),
-                &*row.action,
-                row.key.as_str(),
-                row.before.map(|told| told.to_string()),
-                row.after.map(|told| told.to_string()),
-            ]
+            row.push(self.journalled.into());
+            row
         });
         let rows = rows.collect();
-        self.add("keyward_journal", "number, made_at, actor, action, key_id, record_before, record_after", rows).await
+        self.add("keyward_journal", "made_at, actor, action, key_id, record_before, record_after, number", rows).await
     }
 
     /// The record with an id.
@@ -97,5 +103,21 @@ impl Writing {
 
     pub(crate) async fn roll_back(self) -> Outcome<()> {
         self.session.roll_back().await
+    }
+}
+
+/// A row of the journal that has no number yet.
+pub(crate) struct JournalRow(Vec<Value>);
+
+impl JournalRow {
+    pub(crate) fn of(row: Journalled) -> Self {
+        Self(values![
+            row.at.unix_nanoseconds(),
+            text(&row.actor),
+            &*row.action,
+            row.key.as_str(),
+            row.before.map(|told| told.to_string()),
+            row.after.map(|told| told.to_string()),
+        ])
     }
 }

@@ -36,16 +36,24 @@ use self::kernel::{Effect, Surroundings};
 use self::state::State;
 use self::strace::Traced;
 use self::trace::Trace;
+use crate::workspace::Workspace;
 
 /// What `cargo xtask power-cut` is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Changes the folder that it is given as its argument, and prints `ack N` when change N is durable. For `sh`.
-    #[arg(long, value_name = "CMD")]
-    workload: String,
-    /// Is given a folder and how many changes had been acknowledged, and fails if one of them is missing. For `sh`.
-    #[arg(long, value_name = "CMD")]
-    check: String,
+    #[arg(long, value_name = "CMD", requires = "check", required_unless_present = "store")]
+    workload: Option<String>,
+    /// Is given a folder and how many changes had been acknowledged, and fails if one of them is missing. For `sh`. What the
+    /// workload printed is in the file that the variable POWER_CUT_OUTPUT names.
+    #[arg(long, value_name = "CMD", requires = "workload")]
+    check: Option<String>,
+    /// One of this repository's stores instead, and random changes to its keys.
+    #[arg(long, conflicts_with_all = ["workload", "check"])]
+    store: Option<Store>,
+    /// How many changes to a store's keys.
+    #[arg(long, value_name = "N", default_value_t = 60, requires = "store")]
+    changes: u64,
     /// The folder that the workload changes, with what it holds in the beginning; a new one otherwise.
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -67,6 +75,15 @@ pub(crate) struct Arguments {
     expect_loss: bool,
 }
 
+/// A store that keeps files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Store {
+    /// SQLite.
+    Sqlite,
+    /// The JSON file.
+    Json,
+}
+
 /// What is to be proved.
 pub(crate) struct Proof<'a> {
     pub(crate) workload: &'a dyn Fn(&Path) -> Command,
@@ -77,11 +94,16 @@ pub(crate) struct Proof<'a> {
     pub(crate) expect_loss: bool,
 }
 
-/// Proves it for two commands of a shell.
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+/// Proves it for two commands of a shell, or for a store.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let (workload, check) = match (arguments.store, &arguments.workload, &arguments.check) {
+        (Some(store), ..) => of_store(workspace, store, arguments)?,
+        (None, Some(workload), Some(check)) => (called(workload), called(check)),
+        _ => bail!("give `--store`, or `--workload` with `--check`"),
+    };
     let proof = Proof {
-        workload: &|folder| shell(&arguments.workload, folder, None),
-        check: &|folder, acknowledged| shell(&arguments.check, folder, Some(acknowledged)),
+        workload: &|folder| shell(&workload, folder, None),
+        check: &|folder, acknowledged| shell(&check, folder, Some(acknowledged)),
         folder: arguments.folder.as_deref(),
         plan: Plan {
             points: arguments.points,
@@ -94,9 +116,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     prove(&proof)
 }
 
+fn called(command: &str) -> String {
+    format!("{command} \"$@\"")
+}
+
+/// The program that `cargo xtask crash` kills, and its check. Modes are not modelled, and the stores refuse files that others can
+/// read, so the check's copy gets them first.
+fn of_store(workspace: &Workspace, store: Store, arguments: &Arguments) -> Result<(String, String)> {
+    let workload = workspace.built("keyward-behaviour", "store-workload")?;
+    let workload = workload.to_str().with_context(|| format!("{} is not UTF-8", workload.display()))?;
+    let url = match store {
+        Store::Sqlite => "sqlite:$1/keyward.db",
+        Store::Json => "json:$1/api-keys.json",
+    };
+    let Arguments { seed, changes, .. } = arguments;
+    let closed = r#"chmod 700 "$1" && find "$1" -type f -exec chmod 600 {} +"#;
+    Ok((
+        format!(r#"chmod 700 "$1" && exec '{workload}' run --store "{url}" --seed {seed} --changes {changes}"#),
+        format!(r#"{closed} && exec '{workload}' check --store "{url}" --acks-file "$POWER_CUT_OUTPUT" --count "$2""#),
+    ))
+}
+
 fn shell(script: &str, folder: &Path, acknowledged: Option<usize>) -> Command {
     let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("{script} \"$@\"")).arg("sh").arg(folder);
+    command.arg("-c").arg(script).arg("sh").arg(folder);
     command.args(acknowledged.map(|number| number.to_string()));
     command
 }
@@ -131,10 +174,15 @@ fn prove_in(scratch: &Path, proof: &Proof<'_>) -> Result<()> {
         bail!("{} differ from what the trace says; something changed them unseen", differences.join(", "));
     }
     let acknowledged = happened.events.iter().filter(|event| event.effect == Effect::Acknowledged).count();
-    try_the_check(scratch, proof.check, &initial, &found, acknowledged)?;
+    let check = |folder: &Path, acknowledged: usize| {
+        let mut command = (proof.check)(folder, acknowledged);
+        command.env("POWER_CUT_OUTPUT", &traced.output);
+        command
+    };
+    try_the_check(scratch, &check, &initial, &found, acknowledged)?;
     eprintln!("    {} events, {acknowledged} of them acknowledgements", happened.events.len());
 
-    let (counts, failures) = check::all(scratch, proof.check, |judge| cuts::cut(&initial, &happened.events, &proof.plan, judge))?;
+    let (counts, failures) = check::all(scratch, &check, |judge| cuts::cut(&initial, &happened.events, &proof.plan, judge))?;
     report(&counts, &failures, proof.expect_loss);
     match (failures.count, proof.expect_loss) {
         (0, false) => Ok(()),
