@@ -62,7 +62,12 @@ impl Shared {
             }
         }
 
-        if !inserted.refused.is_empty() && where_refused == WhereRefused::AddNone {
+        let adds_none = match where_refused {
+            WhereRefused::AddNone => !inserted.refused.is_empty(),
+            WhereRefused::AddOthers => false,
+            WhereRefused::OnlyTell => true,
+        };
+        if adds_none {
             writing.roll_back().await?;
             inserted.records.clear();
             return Ok(inserted);

@@ -346,10 +346,11 @@ impl Keys {
                 progress.tell(place + 1);
             }
         }
-        let dry = !refused.is_empty() && where_refused == WhereRefused::AddNone;
-        if dry {
-            return Ok(Imported { count: 0, refused });
-        }
+        // What could not be prepared keeps the others out, whose own faults are told all the same.
+        let where_refused = match where_refused {
+            WhereRefused::AddNone if !refused.is_empty() => WhereRefused::OnlyTell,
+            where_refused => where_refused,
+        };
         let insert = Insert { progress, ..Insert::many(insertions, where_refused) };
         let inserted = self.store.insert(insert, by).wait().await?;
         let by_store = inserted.refused.into_iter();

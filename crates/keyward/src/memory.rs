@@ -289,7 +289,12 @@ impl MemoryStore {
             return Inserted { records: Vec::new(), refused };
         }
         let (admitted, refused) = self.admit(&writing, &insertions);
-        if !refused.is_empty() && where_refused == WhereRefused::AddNone {
+        let adds_none = match where_refused {
+            WhereRefused::AddNone => !refused.is_empty(),
+            WhereRefused::AddOthers => false,
+            WhereRefused::OnlyTell => true,
+        };
+        if adds_none {
             return Inserted { records: Vec::new(), refused };
         }
         let mut admitted = admitted.into_iter().peekable();

@@ -54,6 +54,8 @@ pub enum WhereRefused {
     AddNone,
     /// They are added.
     AddOthers,
+    /// None is added, refused or not: to be told what would be.
+    OnlyTell,
 }
 
 /// What was added.

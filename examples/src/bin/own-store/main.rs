@@ -2,6 +2,8 @@
 //!
 //! `document.rs` is the whole of it.
 
+#![allow(clippy::print_stdout, reason = "it says what came of it")]
+
 mod document;
 
 use document::{DocumentStore, Shelf};

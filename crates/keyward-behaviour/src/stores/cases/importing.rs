@@ -198,14 +198,20 @@ fn add_none(bench: &mut Bench) -> Outcome {
         HANDLED[0].imported()?,
         HANDLED[1].imported()?,
     ];
-    let imported = wait(bench.keys()?.import_all(batch, WhereRefused::AddNone, None))?;
-    same("how many", 0, imported.count)?;
-    let expected: Vec<(usize, KeysError)> =
+    let mut expected: Vec<(usize, KeysError)> =
         [(1, Refused::SecretTaken), (3, Refused::SecretTaken), (4, Refused::LooksGenerated), (6, Refused::HandleTaken)]
             .into_iter()
             .map(|(place, refused)| (place, refused.into()))
             .collect();
-    same("which were refused", expected, imported.refused)?;
+    let imported = wait(bench.keys()?.import_all(batch.clone(), WhereRefused::AddNone, None))?;
+    same("how many", 0, imported.count)?;
+    same("which were refused", expected.clone(), imported.refused)?;
+    // One that could never be presented does not hide what is wrong with the others.
+    let with_another = batch.into_iter().chain([plain("with a blank in the middle")?]).collect();
+    expected.push((7, KeysError::NoKey));
+    let imported = wait(bench.keys()?.import_all(with_another, WhereRefused::AddNone, None))?;
+    same("how many, with another", 0, imported.count)?;
+    same("which were refused, with another", expected, imported.refused)?;
     same("how many there are", 1, count(bench)?)?;
     same("rows", 1, bench.journal()?.len())?;
     for number in [1, 2] {

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{fs, io};
 
-use keyward::Secret;
 use keyward::import::ImportedKey;
 use keyward::store::WhereRefused;
+use keyward::{Imported, Secret};
 use serde::Serialize;
 
 use super::arguments::{Format, Import};
@@ -47,22 +47,23 @@ pub(super) async fn run(call: &Call<'_>, arguments: &Import) -> Result<ExitCode,
             Err(problem) => refused.push(RefusedRow { line, problem }),
         }
     }
-    let mut imported = 0;
-    // What the store would refuse of the other rows is not found out where they are not to be imported anyway.
-    if refused.is_empty() || arguments.skip_bad {
-        let where_refused = if arguments.skip_bad { WhereRefused::AddOthers } else { WhereRefused::AddNone };
-        let progress = progress::on_terminal(keys.len());
-        let import = async |session: &Session| session.keys.import_all(keys, where_refused, progress).await.map_err(failed);
-        let done = call.with(Access::Create, import).await;
-        progress::end();
-        let done = done?;
-        imported = done.count;
-        let by_store = done.refused.into_iter();
-        refused.extend(
-            by_store.filter_map(|(place, error)| Some(RefusedRow { line: *lines.get(place)?, problem: error.to_string() })),
-        );
-        refused.sort_by_key(|row| row.line);
-    }
+    let where_refused = match refused.is_empty() {
+        _ if arguments.skip_bad => WhereRefused::AddOthers,
+        true => WhereRefused::AddNone,
+        // So that every fault is told at once.
+        false => WhereRefused::OnlyTell,
+    };
+    let progress = progress::on_terminal(keys.len());
+    let import = async |session: &Session| session.keys.import_all(keys, where_refused, progress).await.map_err(failed);
+    let done = call.with(Access::Create, import).await;
+    progress::end();
+    let Imported { count: imported, refused: by_store, .. } = done?;
+    refused.extend(
+        by_store
+            .into_iter()
+            .filter_map(|(place, error)| Some(RefusedRow { line: *lines.get(place)?, problem: error.to_string() })),
+    );
+    refused.sort_by_key(|row| row.line);
     let status = if refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     if call.json {
         output::print_json(&Told { imported, refused })?;
