@@ -101,7 +101,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
-    /// Kills programs that change a store, at random instants, and looks for all that they acknowledged. Takes ten minutes.
+    /// Kills programs that change a store, at random instants, and looks for all that they acknowledged; takes a quarter of an hour.
     #[command(after_help = CRASH_EXAMPLES, disable_help_flag = true)]
     Crash {
         /// Options of the crash: --store, --kills, --seed, --json, --help.

@@ -56,7 +56,7 @@ impl Writing {
         let dialect = self.session.dialect();
         let insert = match dialect {
             // A row that breaks a constraint ends the transaction anyway. Without saying so, SQLite would first copy every page that
-            // many rows touch to a file, to be able to take back this statement alone: seven times as much as is written.
+            // many rows touch to a file, to be able to take back this statement alone.
             Dialect::Sqlite => "INSERT OR ROLLBACK",
             Dialect::Postgres => "INSERT",
         };
