@@ -127,7 +127,10 @@ fn no_sql(by: &str, error: &OpenError) -> Failure {
         OpenErrorKind::Address | OpenErrorKind::File | OpenErrorKind::Foreign | OpenErrorKind::Version => {
             Failure::Configuration(told)
         }
-        OpenErrorKind::LostRevocations => Failure::Fault(format!("{told}, which is --accept-lost-revocations here")),
+        // The other text asks for something else: to open the database for writing, which makes the revocations again.
+        OpenErrorKind::LostRevocations if told.contains("accept_lost_revocations()") => {
+            Failure::Fault(format!("{told}, which is --accept-lost-revocations here"))
+        }
         _ => Failure::Fault(told),
     }
 }

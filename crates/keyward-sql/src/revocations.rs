@@ -33,9 +33,17 @@ impl Revocations {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
         #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        }
         let file = Arc::new(Mutex::new(options.open(&path)?));
         Ok(Self { path, file })
+    }
+
+    /// The revocations that it names.
+    pub(crate) fn named(&self) -> io::Result<Vec<(KeyId, Timestamp)>> {
+        read(&self.path).map(|(_, named)| named)
     }
 
     /// Writes a revocation down. It is on the disk when this is done; how long the file is then.

@@ -179,7 +179,15 @@ impl SqliteBuilder {
             Ok(about) if others_may_use(&about) => {
                 return Err(bad(format!("others may read or write {0}: `chmod 600 {0}`", path.display())));
             }
-            Ok(_) => check_header(&path)?,
+            Ok(about) if !is_ours(&about) => {
+                return Err(bad(format!("{} is another user's: run this as its owner, or `chown` it", path.display())));
+            }
+            Ok(_) => {
+                for ending in ["-wal", "-shm", "-journal", ".revocations"] {
+                    check_beside(&path, ending)?;
+                }
+                check_header(&path)?;
+            }
         }
         Ok(path)
     }
@@ -242,7 +250,7 @@ impl SqliteBuilder {
 }
 
 /// Revokes what the file says is revoked and the database does not.
-async fn revoke_again(shared: &Shared, named: Vec<(KeyId, Timestamp)>) -> Result<(), OpenError> {
+pub(crate) async fn revoke_again(shared: &Shared, named: Vec<(KeyId, Timestamp)>) -> Result<(), OpenError> {
     let mut lost = Vec::new();
     for chunk in named.chunks(CHUNK) {
         let places = shared.pools.dialect().values(chunk.len(), 1);
@@ -343,11 +351,41 @@ fn others_may_use(about: &Metadata) -> bool {
     std::os::unix::fs::MetadataExt::mode(about) & 0o077 != 0
 }
 
-/// In a folder with the sticky bit, others make files and replace none.
+/// The sticky bit does not help: others could make the files that SQLite looks for beside the database, and what stands in a
+/// write-ahead log is the database's content.
 #[cfg(unix)]
 fn others_may_write(folder: &Metadata) -> bool {
-    let mode = std::os::unix::fs::MetadataExt::mode(folder);
-    mode & 0o022 != 0 && mode & 0o1000 == 0
+    std::os::unix::fs::MetadataExt::mode(folder) & 0o022 != 0
+}
+
+#[cfg(unix)]
+fn is_ours(about: &Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::uid(about) == rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn is_ours(_: &Metadata) -> bool {
+    true
+}
+
+/// What belongs to a database beside it, if it is there: a plain file of ours that nobody else can use.
+fn check_beside(path: &Path, ending: &str) -> Result<(), OpenError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(ending);
+    let beside = Path::new(&beside);
+    let bad = |text: String| Err(OpenError::new(OpenErrorKind::File, text));
+    match beside.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed("look at", beside, &error)),
+        Ok(about) if !about.is_file() => {
+            bad(format!("{} is no plain file: remove it, after a look at who made it", beside.display()))
+        }
+        Ok(about) if !is_ours(&about) => {
+            bad(format!("{} is another user's file: remove it, after a look at who made it", beside.display()))
+        }
+        Ok(about) if others_may_use(&about) => bad(format!("others may read or write {0}: `chmod 600 {0}`", beside.display())),
+        Ok(_) => Ok(()),
+    }
 }
 
 #[cfg(not(unix))]

@@ -143,6 +143,12 @@ impl Watcher {
                 "the database is another one, or an older copy: it was restored, or failed over to a server that had missed changes; all records are read again, and keys that were known to be revoked stay so in this process"
             );
         }
+        if is_another && let Some(file) = &shared.revocations {
+            // As when it is opened. Until this is done nothing is verified, and what is kept grows old.
+            let failed = |error: &dyn std::fmt::Display| Failure::fault(format!("revocations could not be made again: {error}"));
+            let named = file.named().map_err(|error| failed(&error))?;
+            crate::sqlite::revoke_again(shared, named).await.map_err(|error| failed(&error))?;
+        }
         shared.prefixes.store(Arc::new(read_prefixes(session).await?));
         if is_another || self.was_away || rows.len() > MOST {
             news.all_changed();

@@ -72,14 +72,38 @@ async fn what_others_can_reach_is_refused_with_what_to_do() {
         refused("`chmod 600 ").await;
     }
     set_mode(&path, 0o600);
-    for bad in [0o770, 0o707, 0o722] {
+    // The sticky bit keeps nobody from making a `-wal` beside the database.
+    for bad in [0o770, 0o707, 0o722, 0o1777] {
         set_mode(path.parent().unwrap(), bad);
         refused("`chmod go-w ").await;
         SqliteStore::builder(&path).insecure_shared_folder().open().await.unwrap().close().await.unwrap();
     }
-    for good in [0o1777, 0o755, 0o700] {
+    for good in [0o755, 0o700] {
         set_mode(path.parent().unwrap(), good);
         SqliteStore::open(&path).await.unwrap().close().await.unwrap();
+    }
+    for ending in ["-wal", "-journal", ".revocations"] {
+        let beside = folder.join(&format!("keys.db{ending}"));
+        let kept = std::fs::read(&beside).ok();
+        let _ = std::fs::remove_file(&beside);
+        std::os::unix::fs::symlink(folder.join("elsewhere"), &beside).unwrap();
+        refused("no plain file").await;
+        std::fs::remove_file(&beside).unwrap();
+        std::fs::write(&beside, kept.clone().unwrap_or_default()).unwrap();
+        set_mode(&beside, 0o644);
+        refused("`chmod 600 ").await;
+        std::fs::remove_file(&beside).unwrap();
+        if let Some(kept) = kept {
+            std::fs::write(&beside, kept).unwrap();
+            set_mode(&beside, 0o600);
+        }
+    }
+    assert!(!folder.join("elsewhere").exists());
+    SqliteStore::open(&path).await.unwrap().close().await.unwrap();
+    // Only root can give files away; for others this file is theirs, and stays so.
+    if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
+        refused("run this as its owner").await;
+        std::os::unix::fs::chown(&path, Some(0), None).unwrap();
     }
     let behind = folder.join("behind.db");
     std::fs::rename(&path, &behind).unwrap();
@@ -322,6 +346,24 @@ async fn a_restored_backup_brings_no_revoked_key_back() {
     Keys::new(store.clone()).revoke(&kept.record().id).await.unwrap();
     store.close().await.unwrap();
     SqliteStore::open(&path).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_restored_under_a_running_process_brings_no_revoked_key_back() {
+    let folder = Folder::new();
+    let path = folder.join("keys.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let keys = Keys::new(store.clone());
+    let made = keys.create(NewKey::named("k")).await.unwrap();
+    keys.revoke(&made.record().id).await.unwrap();
+    store.close().await.unwrap();
+    // Started after the revocation, and never asked about the key.
+    let store = SqliteStore::open(&path).await.unwrap();
+    let guard = guard(store.clone());
+    script(&path, "UPDATE keyward_keys SET revoked = NULL; UPDATE keyward_store SET revision = revision - 1").await;
+    let took = time_until(&guard, made.secret().expose(), Some(Kind::Revoked)).await;
+    assert!(took <= store.revocation_bound(), "{took:?}");
+    assert!(Keys::new(store).get(&made.record().id).await.unwrap().unwrap().is_revoked());
 }
 
 #[tokio::test]

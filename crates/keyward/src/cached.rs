@@ -109,7 +109,7 @@ struct Kept {
     by_secret: HashIndex<SecretKey, Arc<Entry>, ahash::RandomState>,
     writing: Mutex<Writing>,
     unknown: Mutex<Unknown>,
-    flights: Mutex<HashMap<KeyDigest, Vec<oneshot::Sender<Found>>, ahash::RandomState>>,
+    flights: Mutex<HashMap<KeyDigest, Waiting, ahash::RandomState>>,
     /// Ids that are known to be revoked. As many as there are revoked keys that somebody asked for: an outsider makes none.
     revoked: Mutex<HashSet<KeyId, ahash::RandomState>>,
     /// How many times a change was told. What was read before and is put here after may be older than the change.
@@ -122,6 +122,12 @@ struct Kept {
 }
 
 type Found = Result<Option<Arc<Record>>, Fault>;
+
+/// Who waits for the end of a trip, and how many changes had been told when it began.
+struct Waiting {
+    told: u64,
+    tell: Vec<oneshot::Sender<Found>>,
+}
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum SecretKey {
@@ -365,24 +371,39 @@ struct Flight {
     has_landed: bool,
 }
 
+/// How a lookup comes by its answer.
+enum Boarding {
+    /// It makes the trip.
+    Makes(Flight),
+    /// Somebody else makes it.
+    Waits(oneshot::Receiver<Found>),
+    /// Somebody else's trip began before a change that was told since, and may bring what was before it.
+    Alone,
+}
+
 impl Flight {
-    /// The trip, or where to wait for its end.
-    fn board(kept: &Arc<Kept>, digest: KeyDigest) -> Result<Self, oneshot::Receiver<Found>> {
+    fn board(kept: &Arc<Kept>, digest: KeyDigest) -> Boarding {
         let mut flights = lock(&kept.flights);
-        if let Some(waiting) = flights.get_mut(&digest) {
-            let (tell, told) = oneshot::channel();
-            waiting.push(tell);
-            return Err(told);
+        let told = kept.told.load(Ordering::SeqCst);
+        match flights.get_mut(&digest) {
+            Some(waiting) if waiting.told == told => {
+                let (tell, told) = oneshot::channel();
+                waiting.tell.push(tell);
+                Boarding::Waits(told)
+            }
+            Some(_) => Boarding::Alone,
+            None => {
+                flights.insert(digest, Waiting { told, tell: Vec::new() });
+                Boarding::Makes(Self { kept: kept.clone(), digest, has_landed: false })
+            }
         }
-        flights.insert(digest, Vec::new());
-        Ok(Self { kept: kept.clone(), digest, has_landed: false })
     }
 
     fn land(mut self, found: &Found) {
         // Behind this, the next who asks makes a trip of their own, which is none of ours to end.
         self.has_landed = true;
-        let waiting = lock(&self.kept.flights).remove(&self.digest).unwrap_or_default();
-        for tell in waiting {
+        let waiting = lock(&self.kept.flights).remove(&self.digest);
+        for tell in waiting.into_iter().flat_map(|waiting| waiting.tell) {
             let _ = tell.send(found.clone());
         }
     }
@@ -470,8 +491,9 @@ impl<S: RecordStore + 'static> KeyStore for Cached<S> {
             Answer::Pending(later) => Answer::Pending(Box::pin(async move {
                 let flight = loop {
                     match Flight::board(&shared.kept, digest) {
-                        Ok(flight) => break flight,
-                        Err(told) => {
+                        Boarding::Makes(flight) => break Some(flight),
+                        Boarding::Alone => break None,
+                        Boarding::Waits(told) => {
                             if let Ok(found) = told.await {
                                 return found;
                             }
@@ -492,7 +514,9 @@ impl<S: RecordStore + 'static> KeyStore for Cached<S> {
                     }
                     Err(fault) => (Err(fault), None),
                 };
-                flight.land(&found);
+                if let Some(flight) = flight {
+                    flight.land(&found);
+                }
                 if let Some(again) = again
                     && let Err(fault) = again.await
                 {

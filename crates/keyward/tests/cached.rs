@@ -365,6 +365,23 @@ fn what_was_read_before_a_change_is_not_kept_after_it() {
 }
 
 #[test]
+fn who_asks_after_a_change_joins_no_trip_that_began_before_it() {
+    let scene = Scene::new();
+    let keys = Keys::new(scene.cached.clone()).clock(scene.clock.clone());
+    let made = wait(keys.create(NewKey::named("k"))).unwrap();
+    scene.far.0.held.store(true, Ordering::SeqCst);
+    let request = request(made.secret().expose());
+    let mut before = pin!(scene.guard.decide(&request));
+    assert!(poll(&mut before).is_none());
+    wait(keys.set_disabled(&made.record().id, true)).unwrap();
+    let mut after = pin!(scene.guard.decide(&request));
+    assert!(poll(&mut after).is_none());
+    scene.far.0.held.store(false, Ordering::SeqCst);
+    assert!(judge(wait(before)).is_ok());
+    assert_eq!(judge(wait(after)), Err(Kind::Disabled));
+}
+
+#[test]
 fn a_revocation_that_was_known_outlives_a_store_that_has_lost_it() {
     for by_news in [false, true] {
         let scene = Scene::new();
