@@ -113,9 +113,8 @@ fn conditions(filter: &Filter, after: Option<KeyId>, limit: usize) -> (String, V
         values.push(value);
         sql.push(condition.replace('$', &format!("${}", values.len())));
     };
-    if let Some(id) = after {
-        add("k.id > $", id.as_str().into());
-    }
+    // Also where it says nothing: without a place to begin at, SQLite goes through all secrets, and sorts what it has found.
+    add("k.id > $", after.as_ref().map_or("", KeyId::as_str).into());
     if let Some(owner) = &filter.owner {
         add("k.owner = $", text(owner).into());
     }
