@@ -61,7 +61,7 @@ impl Shared {
         writing.journal(vec![JournalRow::of(row)]).await?;
         if is_revocation && let Some(file) = &self.revocations {
             // Before the commit: a revocation that is acknowledged is in the file.
-            let bytes = file.append(writing.revision, *id, by.at).await?;
+            let bytes = file.append(writing.revision, *id, by).await?;
             writing.run("UPDATE keyward_store SET revocation_bytes = $1", values![bytes]).await?;
         }
         Ok((after, true))

@@ -19,7 +19,10 @@ pub(crate) enum Pools {
         readers: SqlitePool,
         place: Place,
     },
-    Postgres(PgPool),
+    Postgres {
+        pool: PgPool,
+        read_only: bool,
+    },
 }
 
 impl Pools {
@@ -30,7 +33,7 @@ impl Pools {
                 place.check()?;
                 readers.acquire().await.map(Connection::Sqlite)
             }
-            Self::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
+            Self::Postgres { pool, .. } => pool.acquire().await.map(Connection::Postgres),
         };
         Session::on(connection, deadline)
     }
@@ -38,14 +41,14 @@ impl Pools {
     /// A connection on which a transaction has begun.
     pub(crate) async fn writer(&self, deadline: Duration) -> Outcome<Session> {
         let connection = match self {
-            Self::Sqlite { writer: None, .. } => {
+            Self::Sqlite { writer: None, .. } | Self::Postgres { read_only: true, .. } => {
                 return Err(Failure::fault("the store was opened read-only: open it for writing"));
             }
             Self::Sqlite { writer: Some(writer), place, .. } => {
                 place.check()?;
                 writer.acquire().await.map(Connection::Sqlite)
             }
-            Self::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
+            Self::Postgres { pool, .. } => pool.acquire().await.map(Connection::Postgres),
         };
         let mut session = Session::on(connection, deadline)?;
         session.begin().await?;
@@ -60,21 +63,21 @@ impl Pools {
                     writer.close().await;
                 }
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { pool, .. } => pool.close().await,
         }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         match self {
             Self::Sqlite { readers, .. } => readers.is_closed(),
-            Self::Postgres(pool) => pool.is_closed(),
+            Self::Postgres { pool, .. } => pool.is_closed(),
         }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite { .. } => Dialect::Sqlite,
-            Self::Postgres(_) => Dialect::Postgres,
+            Self::Postgres { .. } => Dialect::Postgres,
         }
     }
 }
@@ -298,8 +301,12 @@ impl Session {
 
     /// For a transaction with very many rows: SQLite keeps the indexes that it changes in 256 MiB of memory, instead of writing
     /// them to the disk and reading them again. The connection is closed in the end, and the memory is free again.
+    ///
+    /// No request waits for such a one, and a slow disk may take long over it: above all SQLite, which copies its write-ahead log
+    /// into a large database when it commits.
     pub(crate) async fn widen(&mut self) -> Outcome<()> {
         self.is_last = true;
+        self.deadline = self.deadline.max(Duration::from_secs(600));
         match self.dialect() {
             Dialect::Sqlite => self.script("PRAGMA cache_size = -262144").await,
             Dialect::Postgres => Ok(()),

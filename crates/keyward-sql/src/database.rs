@@ -173,7 +173,7 @@ impl Shared {
     fn retries(&self) -> usize {
         match &self.pools {
             Pools::Sqlite { .. } => 1,
-            Pools::Postgres(pool) => pool.num_idle() + 1,
+            Pools::Postgres { pool, .. } => pool.num_idle() + 1,
         }
     }
 

@@ -64,6 +64,8 @@ impl Failure {
                     return Self::Broken(Fault::new(format!("the database is shutting down or starting: {what}; wait for it")));
                 }
                 "57014" | "55P03" => "it took too long, perhaps because another change holds it up: try again",
+                "28000" | "28P01" => "check the user and the password in the address, and what pg_hba.conf lets in",
+                "3D000" => "make it with `createdb`, or name another",
                 "25006" => "it takes no changes: connect to the primary server",
                 "25P03" => "the transaction waited too long for this process: check its load",
                 "42501" => "give the role its rights on the tables whose names begin with keyward_",

@@ -29,9 +29,11 @@ pub enum OpenErrorKind {
     /// It was written by a newer version of Keyward, or has to be brought up to date and is open for reading only. Nothing was
     /// changed.
     Version,
-    /// The file of revocations is missing or shorter than it was; or the database was restored, has lost some, and is open for
-    /// reading only.
+    /// The file of revocations is missing, shorter than it was, damaged, or another database's.
     LostRevocations,
+    /// The database has lost revocations that the file names, and is open for reading only: opened for writing, it makes them
+    /// again.
+    Restored,
     /// The database cannot be reached, or failed.
     Database,
 }
@@ -92,10 +94,12 @@ pub(crate) async fn migrate(session: &mut Session, may_write: bool) -> Result<()
         ));
     }
     if found < wanted && !may_write {
-        return Err(OpenError::new(
-            OpenErrorKind::Version,
-            format!("the database has version {found} of the schema and needs {wanted}: open it for writing once"),
-        ));
+        let text = if found == 0 {
+            "there are no tables of Keyward here: name the right database (and, for PostgreSQL, the search_path), or open it for writing once, which makes them".to_owned()
+        } else {
+            format!("the database has version {found} of the schema and needs {wanted}: open it for writing once")
+        };
+        return Err(OpenError::new(OpenErrorKind::Version, text));
     }
     for migration in &MIGRATIONS[found..] {
         session.script(in_words_of(dialect, migration)).await?;

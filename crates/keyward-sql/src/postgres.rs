@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions, Connection, Executor};
 use tokio::runtime::Handle;
 
 use crate::connection::{Pools, Session};
-use crate::database::Database;
+use crate::database::{Database, Settings};
 use crate::failure::Failure;
 use crate::open::{OpenError, OpenErrorKind, migrate, runtime};
 use crate::store::{Common, common_setters};
@@ -48,6 +48,12 @@ pub struct PostgresBuilder {
 impl PostgresBuilder {
     common_setters!("5 seconds");
 
+    /// Only reads: makes no tables, changes nothing, and counts no uses.
+    pub fn read_only(mut self) -> Self {
+        self.common.settings.read_only = true;
+        self
+    }
+
     /// How many connections there are at most (10); two of them watch for changes. At least 4.
     pub fn connections(mut self, most: u32) -> Self {
         self.connections = most.max(4);
@@ -78,7 +84,17 @@ impl PostgresBuilder {
             OpenError::new(OpenErrorKind::Address, "the address of the database cannot be read: write postgres://USER:PASSWORD@HOST:PORT/DATABASE, and what is no letter or digit in the password as %XX")
         })?;
         let options = options.application_name("keyward").disable_statement_logging();
-        let session_settings = session_settings(settings.deadline);
+        // One of its own first: the pool would try for as long as it may wait, and then say only that none became free.
+        let direct = tokio::time::timeout(self.acquire_timeout, options.connect()).await;
+        let direct = direct.map_err(|_| {
+            let text = format!(
+                "the database did not answer within {:?}: check the address, the network and whether it runs",
+                self.acquire_timeout
+            );
+            OpenError::new(OpenErrorKind::Database, text)
+        })?;
+        direct.map_err(|error| Failure::of(&error))?.close().await.map_err(|error| Failure::of(&error))?;
+        let session_settings = session_settings(&settings);
         let pool = PgPoolOptions::new()
             .max_connections(self.connections)
             .acquire_timeout(self.acquire_timeout)
@@ -100,26 +116,32 @@ impl PostgresBuilder {
 
         let connection = pool.acquire().await.map_err(|error| Failure::of(&error))?;
         let mut session = Session::of_postgres(connection, Duration::from_secs(3600));
-        session.begin().await?;
-        // One node at a time makes the tables. Any number does, as long as it stays the same.
-        session.script("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(7738147062911)").await?;
+        if settings.read_only {
+            session.script("BEGIN").await?;
+        } else {
+            session.begin().await?;
+            // One node at a time makes the tables. Any number does, as long as it stays the same.
+            session.script("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(7738147062911)").await?;
+        }
         let encoding = session.rows("SELECT current_setting('server_encoding')", Vec::new()).await?;
         let encoding: String = encoding.first().map_or(Ok(String::new()), |row| row.get(0))?;
         if encoding != "UTF8" {
             let text = format!("the database's encoding is {encoding}: make one with ENCODING 'UTF8'");
             return Err(OpenError::new(OpenErrorKind::Database, text));
         }
-        migrate(&mut session, true).await?;
+        migrate(&mut session, !settings.read_only).await?;
         session.commit().await?;
 
-        let database = Database::over(Pools::Postgres(pool), settings, runtime, None).await?;
+        let pools = Pools::Postgres { pool, read_only: settings.read_only };
+        let database = Database::over(pools, settings, runtime, None).await?;
         Ok(PostgresStore(self.common.cached(database)))
     }
 }
 
 /// What every connection begins with.
-fn session_settings(deadline: Duration) -> String {
-    let milliseconds = deadline.as_millis().max(1);
+fn session_settings(settings: &Settings) -> String {
+    let milliseconds = settings.deadline.as_millis().max(1);
+    let read_only = if settings.read_only { "on" } else { "off" };
     // What this process does not wait for any more, the server gives up as well; and a process that was stopped in the middle of a
     // change does not hold up all others.
     //
@@ -130,6 +152,7 @@ fn session_settings(deadline: Duration) -> String {
     format!(
         "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = {milliseconds}; \
          SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
+         SET default_transaction_read_only = {read_only}; \
          SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
     )
 }

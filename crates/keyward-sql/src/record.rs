@@ -8,18 +8,37 @@ use keyward::{AddressList, Timestamp};
 use crate::connection::{Row, Value, values};
 use crate::failure::{Failure, Outcome};
 
-/// Selects records, one in a row. What follows may name `k`, the key, and `c`, its current secret.
-pub(crate) const SELECT_RECORD: &str = "SELECT k.id, k.name, k.kind, k.owner, k.scopes, k.created, k.not_before, k.expires, k.revoked, \
+/// The columns of a record. `k` is the key, `c` its current secret, `p` its previous one.
+macro_rules! record_columns {
+    () => {
+        "SELECT k.id, k.name, k.kind, k.owner, k.scopes, k.created, k.not_before, k.expires, k.revoked, \
      k.disabled, k.networks, k.limits, k.metadata, k.epoch, \
      c.number, c.pepper, c.digest, c.handle, c.phc, c.prefix, c.grace_ends, \
-     p.number, p.pepper, p.digest, p.handle, p.phc, p.prefix, p.grace_ends \
-     FROM keyward_keys k \
-     JOIN keyward_secrets c ON c.key_id = k.id AND c.slot = 'current' \
-     LEFT JOIN keyward_secrets p ON p.key_id = k.id AND p.slot = 'previous'";
+     p.number, p.pepper, p.digest, p.handle, p.phc, p.prefix, p.grace_ends "
+    };
+}
+
+/// Their secrets. A key that has none is damage, and has to be told: an inner join would call it unknown.
+macro_rules! join_secrets {
+    () => {
+        " LEFT JOIN keyward_secrets c ON c.key_id = k.id AND c.slot = 'current' \
+     LEFT JOIN keyward_secrets p ON p.key_id = k.id AND p.slot = 'previous'"
+    };
+}
+
+/// Selects records, one in a row. What follows may name `k` and `c`.
+pub(crate) const SELECT_RECORD: &str = concat!(record_columns!(), "FROM keyward_keys k", join_secrets!());
+
+/// Selects the records with the ids in the column `key_id` of `found`, which comes before. Where there is none with an id, its
+/// row is empty.
+pub(crate) const SELECT_FOUND: &str =
+    concat!(record_columns!(), "FROM found LEFT JOIN keyward_keys k ON k.id = found.key_id", join_secrets!());
 
 /// The record in a row of [`SELECT_RECORD`].
 pub(crate) fn read_record(row: &Row) -> Outcome<Record> {
-    let id: String = row.get(0)?;
+    let Some(id) = row.get::<Option<String>>(0)? else {
+        return Err(Failure::fault("a row of keyward_secrets names a key that keyward_keys has not: restore a backup"));
+    };
     let bad = |what: &str| {
         Failure::fault(format!("the row of key {id} in keyward_keys is damaged: {what}; mend it, or restore a backup"))
     };

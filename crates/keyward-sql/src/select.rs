@@ -9,7 +9,7 @@ use keyward::{Fault, Timestamp};
 use crate::connection::{Value, values};
 use crate::database::Shared;
 use crate::failure::{Failure, Outcome};
-use crate::record::{SELECT_RECORD, read_record, read_text, text};
+use crate::record::{SELECT_FOUND, SELECT_RECORD, read_record, read_text, text};
 
 impl Shared {
     pub(crate) async fn find(&self, digests: &[KeyDigest], handles: &[String]) -> Outcome<Option<Arc<Record>>> {
@@ -103,7 +103,7 @@ fn by_secrets(condition: &str, count: usize) -> String {
         format!("SELECT key_id FROM keyward_secrets WHERE {numbered} AND slot IS NOT NULL")
     };
     let all: Vec<String> = (0..count).map(|_| one()).collect();
-    format!("{SELECT_RECORD} WHERE k.id IN ({})", all.join(" UNION ALL "))
+    format!("WITH found AS ({}) {SELECT_FOUND}", all.join(" UNION ALL "))
 }
 
 /// [`Filter::matches`] as SQL.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use keyward::Cached;
-use keyward::key::{Epoch, KeyId};
-use keyward::store::{Attribution, Change};
-use keyward::{SystemRandom, Timestamp};
+use keyward::SystemRandom;
+use keyward::key::Epoch;
+use keyward::store::{Change, Journalled};
 use sqlx::ConnectOptions;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -19,8 +19,9 @@ use crate::database::{Database, Shared};
 use crate::failure::Failure;
 use crate::open::{OpenError, OpenErrorKind, migrate, runtime};
 use crate::place::Place;
-use crate::revocations::{self, Revocations};
+use crate::revocations::{self, Named, Revocation, Revocations, Unreadable};
 use crate::store::{Common, common_setters};
+use crate::writing::JournalRow;
 
 /// Keys in one SQLite file, for a machine of its own. Clones share it; other processes on the machine may open it too.
 ///
@@ -129,14 +130,7 @@ impl SqliteBuilder {
         let place = Place::of(&path).map_err(|error| failed("look at", &path, &error))?;
         let pools = Pools::Sqlite { writer, readers, place };
 
-        let file = Revocations::path(&path);
-        let named = self.check_revocations(&pools, &file).await?;
-        let revocations = if settings.read_only {
-            None
-        } else {
-            Some(Revocations::open(file.clone()).map_err(|error| failed("open", &file, &error))?)
-        };
-        sync_folder(&path)?;
+        let (revocations, named) = self.check_revocations(&pools, &path).await?;
         let database = Database::over(pools, settings, runtime, revocations).await?;
         revoke_again(database.shared(), named).await?;
         Ok(SqliteStore(self.common.cached(database)))
@@ -224,42 +218,87 @@ impl SqliteBuilder {
         sync_folder(path)
     }
 
-    /// What the file of revocations names, if it is as long as it was at least.
-    async fn check_revocations(&self, pools: &Pools, file: &Path) -> Result<Vec<(KeyId, Timestamp)>, OpenError> {
-        let (bytes, named) = revocations::read(file).map_err(|error| failed("read", file, &error))?;
-        let mut session = pools.reader(self.common.settings.deadline).await?;
-        let rows = session.rows("SELECT revocation_bytes FROM keyward_store", Vec::new()).await?;
-        let known: i64 = rows.first().map_or(Ok(0), |row| row.get(0))?;
-        if bytes < known && !self.lost_revocations {
-            return Err(OpenError::new(
-                OpenErrorKind::LostRevocations,
-                format!(
-                    "{} has {bytes} bytes and had {known}: it names the revocations that a restored backup may have lost; put it back, or open the database with accept_lost_revocations()",
-                    file.display()
-                ),
+    /// The file of revocations, if it is this database's and as long as it was at least, and what it names.
+    async fn check_revocations(&self, pools: &Pools, path: &Path) -> Result<(Option<Revocations>, Vec<Revocation>), OpenError> {
+        let (file, settings) = (Revocations::path(path), &self.common.settings);
+        // Where it writes, in a transaction that one process at a time is in: another may be making the file just now.
+        let mut session =
+            if settings.read_only { pools.reader(settings.deadline).await? } else { pools.writer(settings.deadline).await? };
+        let rows = session.rows("SELECT identity, revocation_bytes FROM keyward_store", Vec::new()).await?;
+        let row = rows.first().ok_or_else(|| Failure::fault("keyward_store has no row: restore a backup"))?;
+        let (identity, known): (String, i64) = (row.get(0)?, row.get(1)?);
+        let known = u64::try_from(known).unwrap_or(0);
+        let named = revocations::read(&file).map_err(|error| unreadable(&file, error))?;
+        self.check_length(&file, &identity, known, &named)?;
+        if settings.read_only {
+            return Ok((None, named.revocations));
+        }
+        let revocations = Revocations::open(file.clone()).map_err(|error| failed("open", &file, &error))?;
+        let length = revocations.begin(&identity, &named).map_err(|error| failed("write", &file, &error))?;
+        sync_folder(path)?;
+        if known == 0 || length < known {
+            // From its first moment on, no copy of the database is without it.
+            let length = i64::try_from(length).unwrap_or(i64::MAX);
+            session.run("UPDATE keyward_store SET revocation_bytes = $1", values![length]).await?;
+            session.commit().await?;
+        } else {
+            session.roll_back().await?;
+        }
+        Ok((Some(revocations), named.revocations))
+    }
+
+    fn check_length(&self, file: &Path, identity: &str, known: u64, named: &Named) -> Result<(), OpenError> {
+        let lost = |text: String| Err(OpenError::new(OpenErrorKind::LostRevocations, text));
+        let name = file.display();
+        match &named.identity {
+            Some(of) if of != identity => {
+                return lost(format!(
+                    "{name} names the revocations of another database: move it away, and put this one's in its place"
+                ));
+            }
+            None if known == 0 && !revocations::may_begin(file, identity).map_err(|error| failed("read", file, &error))? => {
+                return lost(format!("{name} is no list of revocations: move it away; nothing was changed"));
+            }
+            _ => {}
+        }
+        if named.bytes >= known {
+            return Ok(());
+        }
+        if !self.lost_revocations {
+            return lost(format!(
+                "{name} has {} bytes and had {known}: it names the revocations that a restored backup may have lost; put it back, or open the database with accept_lost_revocations()",
+                named.bytes
             ));
         }
-        if bytes < known && !self.common.settings.read_only {
-            tracing::error!(target: "keyward", "the file of revocations was lost; keys whose revocation a restored backup has lost are accepted again");
-            let mut session = pools.writer(self.common.settings.deadline).await?;
-            session.run("UPDATE keyward_store SET revocation_bytes = $1", values![bytes]).await?;
-            session.commit().await?;
-        }
-        Ok(named)
+        tracing::error!(target: "keyward", "the file of revocations was lost; keys whose revocation a restored backup has lost are accepted again");
+        Ok(())
+    }
+}
+
+fn unreadable(file: &Path, error: Unreadable) -> OpenError {
+    match error {
+        Unreadable::Io(error) => failed("read", file, &error),
+        Unreadable::Line(number) => OpenError::new(
+            OpenErrorKind::LostRevocations,
+            format!(
+                "line {number} of {} is damaged: it named a revocation that a restored backup may have lost; put back a copy of the file, or move it away and open the database with accept_lost_revocations()",
+                file.display()
+            ),
+        ),
     }
 }
 
 /// Revokes what the file says is revoked and the database does not.
-pub(crate) async fn revoke_again(shared: &Shared, named: Vec<(KeyId, Timestamp)>) -> Result<(), OpenError> {
+pub(crate) async fn revoke_again(shared: &Shared, named: Vec<Revocation>) -> Result<(), OpenError> {
     let mut lost = Vec::new();
     for chunk in named.chunks(CHUNK) {
         let places = shared.pools.dialect().values(chunk.len(), 1);
         let sql = format!(
             "WITH given (id) AS ({places}) SELECT k.id FROM given CROSS JOIN keyward_keys k WHERE k.id = given.id AND k.revoked IS NULL"
         );
-        for row in shared.read(sql, || chunk.iter().map(|(id, _)| id.as_str().into()).collect()).await? {
+        for row in shared.read(sql, || chunk.iter().map(|named| named.id.as_str().into()).collect()).await? {
             let id: String = row.get(0)?;
-            lost.extend(chunk.iter().find(|(named, _)| named.as_str() == id));
+            lost.extend(chunk.iter().find(|named| named.id.as_str() == id));
         }
     }
     if lost.is_empty() {
@@ -267,19 +306,34 @@ pub(crate) async fn revoke_again(shared: &Shared, named: Vec<(KeyId, Timestamp)>
     }
     if shared.settings.read_only {
         return Err(OpenError::new(
-            OpenErrorKind::LostRevocations,
-            "the database was restored from an older copy and has lost revocations: open it for writing once, which makes them again",
+            OpenErrorKind::Restored,
+            "revocations that were written down are missing in the database: it was restored from an older copy, or a process was killed while it revoked a key; open it for writing once, which makes them again",
         ));
     }
-    tracing::error!(target: "keyward", keys = lost.len(), "the database was restored from an older copy that has lost revocations; they are made again");
-    for (id, at) in lost {
+    if lost.len() == 1 && lost.last() == named.last().as_ref() {
+        tracing::warn!(target: "keyward", key = %lost[0].id, "the latest revocation was written down and is missing in the database: the process was killed while it made it, or the database was restored from an older copy; it is made now");
+    } else {
+        tracing::error!(target: "keyward", keys = lost.len(), "the database was restored from an older copy that has lost revocations; they are made again");
+    }
+    for Revocation { id, by } in lost {
         let epoch = Epoch::random(&SystemRandom).map_err(|fault| OpenError::new(OpenErrorKind::Database, fault.to_string()))?;
-        let by = Attribution { actor: "revocation file".into(), at };
-        match shared.change(&id, Change::Revoke(epoch), &by).await {
+        match shared.change(id, Change::Revoke(epoch), by).await {
             Ok(_) | Err(Failure::Refused(_)) => {}
-            Err(failure) => return Err(failure.into()),
+            // Perhaps its record alone cannot be read, which must not keep all others from being opened.
+            Err(_) => revoke_unread(shared, Revocation { id: *id, by: by.clone() }).await?,
         }
     }
+    Ok(())
+}
+
+/// Revokes a key whose record is damaged, without reading it.
+async fn revoke_unread(shared: &Shared, Revocation { id, by }: Revocation) -> Result<(), Failure> {
+    let mut writing = shared.begin(1).await?;
+    let values = values![by.at.unix_nanoseconds(), writing.revision, id.as_str()];
+    writing.run("UPDATE keyward_keys SET revoked = $1, revision = $2 WHERE id = $3", values).await?;
+    writing.journal(vec![JournalRow::of(Journalled::new(&by, "revoke", id, None, None))]).await?;
+    writing.commit().await?;
+    tracing::error!(target: "keyward", key = %id, "the record of a key that was revoked again is damaged: mend it, or restore a backup");
     Ok(())
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn watch(shared: &Arc<Shared>, news: Weak<dyn News>) {
     let watching = watcher.run(Arc::downgrade(shared), news, wake.clone(), shared.settings.watch_every);
     match shared.pools.clone() {
         Pools::Sqlite { .. } => shared.spawn(watching),
-        Pools::Postgres(pool) => shared.spawn(async move {
+        Pools::Postgres { pool, .. } => shared.spawn(async move {
             tokio::select! {
                 () = watching => {}
                 () = listen(pool, wake) => {}
@@ -146,8 +146,13 @@ impl Watcher {
         if is_another && let Some(file) = &shared.revocations {
             // As when it is opened. Until this is done nothing is verified, and what is kept grows old.
             let failed = |error: &dyn std::fmt::Display| Failure::fault(format!("revocations could not be made again: {error}"));
-            let named = file.named().map_err(|error| failed(&error))?;
-            crate::sqlite::revoke_again(shared, named).await.map_err(|error| failed(&error))?;
+            let named = file.read().map_err(|error| failed(&error))?;
+            if named.identity.as_ref() != Some(&now.identity) {
+                return Err(failed(
+                    &"the file of revocations beside the database is another one's; put the right one in its place",
+                ));
+            }
+            crate::sqlite::revoke_again(shared, named.revocations).await.map_err(|error| failed(&error))?;
         }
         shared.prefixes.store(Arc::new(read_prefixes(session).await?));
         if is_another || self.was_away || rows.len() > MOST {

@@ -72,6 +72,43 @@ async fn what_cannot_be_opened_tells_no_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_opened_to_look_makes_nothing_and_changes_nothing() {
+    let (server, url) = database();
+    let empty = PostgresStore::builder(&url).read_only().connect().await.unwrap_err();
+    assert_eq!(empty.kind(), OpenErrorKind::Version, "{empty}");
+    assert!(empty.to_string().contains("search_path"), "{empty}");
+    assert_eq!(server.query(&url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").unwrap(), "0");
+
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let made = Keys::new(store).create(NewKey::named("k")).await.unwrap();
+    let revision = server.query(&url, "SELECT revision FROM keyward_store").unwrap();
+    let looking = PostgresStore::builder(&url).read_only().connect().await.unwrap();
+    let guard = guard(looking.clone());
+    assert_eq!(denied(&guard, made.secret().expose()).await, None);
+    let fault = Keys::new(looking.clone()).revoke(&made.record().id).await.unwrap_err();
+    assert!(fault.to_string().contains("read-only"), "{fault}");
+    looking.close().await.unwrap();
+    assert_eq!(server.query(&url, "SELECT count(*) FROM keyward_usage").unwrap(), "0");
+    assert_eq!(server.query(&url, "SELECT revision FROM keyward_store").unwrap(), revision);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_there_is_no_connection_is_told_at_once() {
+    let (_, url) = database();
+    let begun = Instant::now();
+    for (bad, told) in [
+        ("postgres://u@127.0.0.1:1/d".to_owned(), "refused"),
+        (url.replace("postgres://", "postgres://nobody-"), "nobody-"),
+        (format!("{}/not-there", url.rsplit_once('/').unwrap().0), "createdb"),
+    ] {
+        let error = PostgresStore::connect(&bad).await.unwrap_err();
+        assert_eq!(error.kind(), OpenErrorKind::Database);
+        assert!(error.to_string().contains(told), "{error}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "it was waited for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_are_on_the_disk_whatever_the_servers_default() {
     let server = Postgres::start_with(&[("synchronous_commit", "off")]).unwrap();
     let url = server.create_database().unwrap();

@@ -316,12 +316,14 @@ async fn a_restored_backup_brings_no_revoked_key_back() {
     store.close().await.unwrap();
     copy_database(&path, &backup);
     let store = SqliteStore::open(&path).await.unwrap();
-    let revoked = Keys::new(store.clone()).revoke(&after.record().id).await.unwrap();
+    let revoking = Keys::new(store.clone());
+    let revoked = revoking.revoke(&after.record().id).await.unwrap();
+    let revoking = revoking.journal(0, 100).await.unwrap().pop().unwrap();
     store.close().await.unwrap();
     copy_database(&backup, &path);
 
     let read_only = SqliteStore::builder(&path).read_only().open().await.unwrap_err();
-    assert_eq!(read_only.kind(), OpenErrorKind::LostRevocations);
+    assert_eq!(read_only.kind(), OpenErrorKind::Restored);
     assert!(read_only.to_string().contains("open it for writing once"), "{read_only}");
     let store = SqliteStore::open(&path).await.unwrap();
     let keys = Keys::new(store.clone());
@@ -329,7 +331,7 @@ async fn a_restored_backup_brings_no_revoked_key_back() {
     assert_eq!(again.revoked_at(), revoked.record().revoked_at());
     assert!(!keys.get(&kept.record().id).await.unwrap().unwrap().is_revoked());
     let last = keys.journal(0, 100).await.unwrap().pop().unwrap();
-    assert_eq!((&*last.actor, &*last.action, last.key), ("revocation file", "revoke", after.record().id));
+    assert_eq!((&*last.actor, &*last.action, last.key), (&*revoking.actor, "revoke", after.record().id));
     store.close().await.unwrap();
 
     // Without the file, nobody would know.
@@ -346,6 +348,105 @@ async fn a_restored_backup_brings_no_revoked_key_back() {
     Keys::new(store.clone()).revoke(&kept.record().id).await.unwrap();
     store.close().await.unwrap();
     SqliteStore::open(&path).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_from_before_the_first_revocation_does_not_open_without_the_file() {
+    let folder = Folder::new();
+    let (path, backup, file) = (folder.join("keys.db"), folder.join("backup.db"), folder.join("keys.db.revocations"));
+    let store = SqliteStore::open(&path).await.unwrap();
+    let made = Keys::new(store.clone()).create(NewKey::named("k")).await.unwrap();
+    store.close().await.unwrap();
+    copy_database(&path, &backup);
+    let store = SqliteStore::open(&path).await.unwrap();
+    Keys::new(store.clone()).revoke(&made.record().id).await.unwrap();
+    store.close().await.unwrap();
+    let list = std::fs::read(&file).unwrap();
+
+    copy_database(&backup, &path);
+    let first_line = list.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let (header, lines) = list.split_at(first_line);
+    let garbage = [header, b"garbage\n", lines].concat();
+    let another = [b"keyward revocations of 00\n", lines].concat();
+    for (content, told) in [(None, "has 0 bytes"), (Some(garbage), "line 2 of"), (Some(another), "another database")] {
+        let _ = std::fs::remove_file(&file);
+        if let Some(content) = content {
+            std::fs::write(&file, content).unwrap();
+            set_mode(&file, 0o600);
+        }
+        for builder in [SqliteStore::builder(&path), SqliteStore::builder(&path).read_only()] {
+            let error = builder.open().await.unwrap_err();
+            assert_eq!(error.kind(), OpenErrorKind::LostRevocations, "{error}");
+            assert!(error.to_string().contains(told), "{error}");
+        }
+    }
+    std::fs::write(&file, &list).unwrap();
+    set_mode(&file, 0o600);
+    let store = SqliteStore::open(&path).await.unwrap();
+    assert!(Keys::new(store.clone()).get(&made.record().id).await.unwrap().unwrap().is_revoked());
+}
+
+#[tokio::test]
+async fn a_new_database_takes_no_file_that_is_somebody_elses() {
+    let folder = Folder::new();
+    let (path, file) = (folder.join("keys.db"), folder.join("keys.db.revocations"));
+    // Half a first line, as a power cut leaves it, is finished.
+    std::fs::write(&file, "keyward rev\0\0").unwrap();
+    set_mode(&file, 0o600);
+    SqliteStore::open(&path).await.unwrap().close().await.unwrap();
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("keyward revocations of "));
+    for content in ["my own notes", "keyward revocations of 00\n"] {
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&file, content).unwrap();
+        let error = SqliteStore::open(&path).await.unwrap_err();
+        assert!(error.kind() == OpenErrorKind::LostRevocations && error.to_string().contains("move it away"), "{error}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), content);
+    }
+}
+
+#[tokio::test]
+async fn damage_is_a_fault_and_not_an_unknown_key() {
+    for damage in ["DELETE FROM keyward_keys", "UPDATE keyward_secrets SET slot = NULL WHERE slot = 'current'"] {
+        let folder = Folder::new();
+        let path = folder.join("keys.db");
+        let store = SqliteStore::open(&path).await.unwrap();
+        let keys = Keys::new(store.clone());
+        let made = keys.create(NewKey::named("k")).await.unwrap();
+        let rotated = keys.rotate(&made.record().id, Duration::from_secs(3_600)).await.unwrap();
+        store.close().await.unwrap();
+        script(&path, damage).await;
+        let guard = guard(SqliteStore::open(&path).await.unwrap());
+        assert_eq!(denied(&guard, made.secret().expose()).await, Some(Kind::Unavailable), "{damage}");
+        let current = denied(&guard, rotated.secret().expose()).await;
+        // A secret in no slot is one that was retired.
+        let expected = if damage.starts_with("DELETE") { Kind::Unavailable } else { Kind::Unknown };
+        assert_eq!(current, Some(expected), "{damage}");
+    }
+}
+
+#[tokio::test]
+async fn one_damaged_record_keeps_a_restored_database_from_nothing() {
+    let folder = Folder::new();
+    let (path, backup) = (folder.join("keys.db"), folder.join("backup.db"));
+    let store = SqliteStore::open(&path).await.unwrap();
+    let keys = Keys::new(store.clone());
+    let mut ids = Vec::new();
+    for name in ["damaged", "good"] {
+        ids.push(keys.create(NewKey::named(name)).await.unwrap().record().id);
+    }
+    store.close().await.unwrap();
+    copy_database(&path, &backup);
+    let store = SqliteStore::open(&path).await.unwrap();
+    for id in &ids {
+        Keys::new(store.clone()).revoke(id).await.unwrap();
+    }
+    store.close().await.unwrap();
+    copy_database(&backup, &path);
+    script(&path, "UPDATE keyward_keys SET scopes = 'x' WHERE name = 'damaged'").await;
+    let store = SqliteStore::open(&path).await.unwrap();
+    assert!(Keys::new(store.clone()).get(&ids[0]).await.is_err());
+    assert!(Keys::new(store.clone()).get(&ids[1]).await.unwrap().unwrap().is_revoked());
+    assert_eq!(number(&path, "SELECT count(*) FROM keyward_keys WHERE revoked IS NOT NULL").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

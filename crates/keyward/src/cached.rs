@@ -186,6 +186,19 @@ impl Kept {
         !entry.ended.load(Ordering::Acquire) && now.saturating_sub(known) <= self.max_staleness && self.max_staleness > 0
     }
 
+    /// Rule 2, for a trip that took long: a record may be as old as its beginning.
+    fn in_time(&self, found: Option<Arc<Record>>, begun: u64) -> Found {
+        let took = self.clock.now().steady.saturating_sub(begun);
+        if self.max_staleness > 0 && took > self.max_staleness && found.as_ref().is_some_and(|record| !record.is_revoked()) {
+            return Err(Fault::new(format!(
+                "the store took {:?} to answer, and a revocation may take no longer than {:?}: check its load and its disk",
+                Duration::from_nanos(took),
+                Duration::from_nanos(self.max_staleness)
+            )));
+        }
+        Ok(found)
+    }
+
     fn peek(&self, secret: &SecretKey, now: u64) -> Option<Arc<Record>> {
         self.by_secret.peek_with(secret, |_, entry| {
             self.is_fresh(entry, now).then(|| {
@@ -506,7 +519,8 @@ impl<S: RecordStore + 'static> KeyStore for Cached<S> {
                 };
                 // From here on, not from when it was asked for: others' trips lie between.
                 let told = shared.kept.told.load(Ordering::SeqCst);
-                let found = later.await;
+                let begun = shared.kept.clock.now().steady;
+                let found = later.await.and_then(|found| shared.kept.in_time(found, begun));
                 let (found, again) = match found {
                     Ok(found) => {
                         let (found, again) = Self::settle(&shared, &asked, told, found);

@@ -365,6 +365,21 @@ fn what_was_read_before_a_change_is_not_kept_after_it() {
 }
 
 #[test]
+fn a_trip_that_took_longer_than_a_revocation_may_is_no_answer() {
+    for (took, answer) in [(5 * SECOND, None), (5 * SECOND + INSTANT, Some(Kind::Unavailable))] {
+        let scene = Scene::new();
+        let made = scene.made_elsewhere();
+        scene.far.0.held.store(true, Ordering::SeqCst);
+        let request = request(made.secret().expose());
+        let mut reading = pin!(scene.guard.decide(&request));
+        assert!(poll(&mut reading).is_none());
+        scene.clock.advance(took);
+        scene.far.0.held.store(false, Ordering::SeqCst);
+        assert_eq!(judge(wait(reading)).err(), answer);
+    }
+}
+
+#[test]
 fn who_asks_after_a_change_joins_no_trip_that_began_before_it() {
     let scene = Scene::new();
     let keys = Keys::new(scene.cached.clone()).clock(scene.clock.clone());

@@ -125,7 +125,9 @@ impl Crash {
         tally: &mut Tally,
     ) -> Result<Vec<String>, Problem> {
         let is_new = !place.log.contains("ack ");
-        let moment = typical.moment(chance, is_new);
+        // By number, not by chance: a short run must have some of both, too.
+        let opening = tally.kills.is_multiple_of(4);
+        let moment = typical.moment(chance, is_new, opening);
         let with_server = server.filter(|_| chance.one_in(10));
         let killed = self.kill(place, &moment, with_server, chance)?;
         let mut complaints = Vec::new();
@@ -145,6 +147,9 @@ impl Crash {
         }
         tally.acknowledged += killed.acknowledged;
         typical.learn(&killed, is_new);
+        if opening && !killed.output.is_empty() {
+            typical.opens_sooner(is_new);
+        }
         place.log.push_str(&killed.output);
         place.write_log()?;
         if let Some(server) = server {
@@ -289,17 +294,23 @@ impl Crash {
 }
 
 impl Typical {
-    fn moment(&self, chance: &mut Chance, is_new: bool) -> Moment {
+    fn moment(&self, chance: &mut Chance, is_new: bool, while_opening: bool) -> Moment {
         // Twice the usual time: not everything that is worth hitting takes no longer than usual.
         let mut within =
             |time: Duration| Duration::from_nanos(chance.below(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) * 2));
         let opening = within(if is_new { self.opening_new } else { self.opening });
         let behind = within(self.change);
-        if chance.one_in(if is_new { 2 } else { 4 }) {
+        if while_opening || (is_new && chance.one_in(3)) {
             Moment::AfterStart(opening)
         } else {
             Moment::AfterAcknowledgements(chance.below(12), behind)
         }
+    }
+
+    /// A kill that was meant for the opening came too late. Halved, since the usual time moves slowly and a short run has few tries.
+    fn opens_sooner(&mut self, is_new: bool) {
+        let opening = if is_new { &mut self.opening_new } else { &mut self.opening };
+        *opening /= 2;
     }
 
     fn learn(&mut self, killed: &Killed, is_new: bool) {
