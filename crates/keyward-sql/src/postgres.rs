@@ -147,13 +147,15 @@ fn session_settings(settings: &Settings) -> String {
     //
     // A change is on the disk when it is acknowledged, whatever the server's default. A stricter default stays.
     //
-    // Every statement here goes by an index. A plan that is made while the tables are empty would go through all rows, and is kept
-    // for as long as the connection.
+    // Every statement here goes by an index, row by row, and gives few rows. The planner takes some for large queries: it would
+    // read all secrets once for a page of keys, or spend tens of milliseconds on compiling the plan. And a plan that is made while
+    // the tables are empty is kept for as long as the connection.
     format!(
         "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = {milliseconds}; \
          SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
          SET default_transaction_read_only = {read_only}; \
-         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+         SET enable_material = off; SET enable_bitmapscan = off; SET enable_sort = off; SET max_parallel_workers_per_gather = 0; SET jit = off"
     )
 }
 
