@@ -144,7 +144,7 @@ impl Guard {
             Err(Stop::Denied(kind)) => Err(kind),
             Err(Stop::WouldWait) => Err(Kind::Unavailable),
         };
-        let end = trail.charge_failures(parts, end);
+        let end = trail.charge_failures(parts, end).await;
         let mut trace = *trail.trace.take().unwrap_or_default();
         let client = trail.client;
         trace.step("answer", end.as_ref().map_or_else(|kind| kind.to_string(), |allowed| allowed.reason().to_owned()));
@@ -220,13 +220,16 @@ impl Guard {
             Err(Stop::Denied(kind)) => Err(kind),
             Ok(allowed) => Ok(allowed),
         };
+        if patience == Patience::GivesUp && trail.charges_elsewhere(parts) {
+            return None;
+        }
         Some(self.tell(&mut trail, end, patience).await)
     }
 
     /// Charges the failure budget, makes the one event, answers. Nothing can end a decision without passing here.
     async fn tell<H: Head + ?Sized>(&self, trail: &mut Trail<'_, H>, end: Result<Allowed, Kind>, patience: Patience) -> Decision {
         let parts = &*self.parts;
-        let mut end = trail.charge_failures(parts, end);
+        let mut end = trail.charge_failures(parts, end).await;
         if !end.as_ref().is_ok_and(Allowed::is_unguarded) {
             let told = parts.sink.record(&AuditEvent::of(parts, trail, &end));
             let told = match (told, patience) {
@@ -441,17 +444,20 @@ impl GuardBuilder {
             || !policy.limits.per_address.is_empty()
             || !policy.report_only.limits.per_address.is_empty()
             || policy.failures.is_some();
+        let limits = self.limits;
         let shared_failures = self.shared.as_ref().and_then(|other| other.failures.as_ref());
+        let failures = policy.failures.map(|quota| {
+            let now = self.clock.now().steady;
+            shared_failures.map_or_else(|| FailureBudget::new(quota, &limits), |shared| shared.sharing(quota, now))
+        });
         let parts = Parts {
             plan: HeaderPlan::new(&policy, own),
             authenticators,
             peppers: self.peppers,
             verifications: Verifications::new(self.workers, self.argon2_at_once, &*self.random).map_err(random_failed)?,
-            limits: self.limits,
+            limits,
             report_only_limits: LocalLimits::new(),
-            failures: policy.failures.map(|quota| {
-                shared_failures.map_or_else(|| FailureBudget::new(quota), |shared| shared.sharing(quota, self.clock.now().steady))
-            }),
+            failures,
             sink: self.sink,
             clock: self.clock,
             random: self.random,

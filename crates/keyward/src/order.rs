@@ -147,7 +147,7 @@ fn try_new_limits<H: Head + ?Sized>(guard: &Parts, trail: &mut Trail<'_, H>, pri
     if buckets.is_empty() {
         return; // An owner's quota, and a key without an owner.
     }
-    let taking = Taking { now: trail.now, buckets: &buckets, peek: trail.trace.is_some() };
+    let taking = Taking { now: trail.now, buckets: &buckets, cost: 1, peek: trail.trace.is_some() };
     if let Answer::Ready(Ok(charge)) = guard.report_only_limits.take(&taking)
         && charge.refused_for.is_some()
     {

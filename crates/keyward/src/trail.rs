@@ -12,7 +12,7 @@ use crate::explain::Trace;
 use crate::guard::Parts;
 use crate::head::Head;
 use crate::key::{Abandoned, Record};
-use crate::limit::{Debtor, QuotaStanding};
+use crate::limit::{Debtor, FailureBudget, QuotaStanding};
 use crate::network::Client;
 use crate::order::unavailable;
 use crate::path::RulePath;
@@ -154,23 +154,33 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
         guard.failures.as_ref()?.spent(self.budget_of()?, self.now.steady)
     }
 
+    /// Whether [`Trail::charge_failures`] has to wait for somebody.
+    pub(crate) fn charges_elsewhere(&self, guard: &Parts) -> bool {
+        !self.bad.is_empty() && guard.failures.as_ref().is_some_and(FailureBudget::may_wait) && self.budget_of().is_some()
+    }
+
     /// Charges the failure budget for every bad candidate. A denial that its first candidate could not be charged for is
     /// `failures-limited` instead.
-    pub(crate) fn charge_failures(&mut self, guard: &Parts, end: Result<Allowed, Kind>) -> Result<Allowed, Kind> {
+    pub(crate) async fn charge_failures(&mut self, guard: &Parts, end: Result<Allowed, Kind>) -> Result<Allowed, Kind> {
         let (Some(budget), Some(debtor)) = (&guard.failures, self.budget_of()) else { return end };
         let mut first = None;
         for _ in 0..self.bad.len() {
-            let charged = match self.trace {
-                None => budget.charge(debtor, self.now.steady),
-                Some(_) => budget.spent(debtor, self.now.steady).map_or(Ok(()), Err),
+            let mut charged = match self.trace {
+                None => Ok(budget.charge(debtor, self.now.steady)),
+                Some(_) => Ok(budget.spent(debtor, self.now.steady).map_or(Ok(()), Err)),
             };
+            if charged == Ok(Ok(())) && self.trace.is_none() {
+                charged = budget.charge_shared(debtor, self.now).await;
+            }
             first.get_or_insert(charged);
         }
         match (end, first) {
-            (Err(kind), Some(Err(wait))) if kind.is_a_bad_key() => {
+            (Err(kind), Some(Ok(Err(wait)))) if kind.is_a_bad_key() => {
                 self.retry_after = Some(wait);
                 Err(Kind::FailuresLimited)
             }
+            // Whether it had to be 429 is unknown, and a guess more is what the budget is there to prevent.
+            (Err(kind), Some(Err(fault))) if kind.is_a_bad_key() => Err(unavailable(&fault)),
             (end, _) => end,
         }
     }

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 fn take(limits: &LocalLimits, steady: u64, buckets: &[Bucket<'_>], peek: bool) -> Charge {
     let now = Now { wall: Timestamp::EPOCH, steady };
-    match limits.take(&Taking { now, buckets, peek }) {
+    match limits.take(&Taking { now, buckets, cost: 1, peek }) {
         Answer::Ready(Ok(charge)) => charge,
         other => panic!("counting in memory neither waits nor fails: {other:?}"),
     }

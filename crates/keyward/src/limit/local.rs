@@ -8,6 +8,7 @@ use std::time::Duration;
 use scc::HashIndex;
 use smallvec::SmallVec;
 
+use super::failures::failures_bucket;
 use super::table::AddressTable;
 use super::{Bucket, Charge, Limits, Quota, QuotaStanding, Taking, Whose};
 use crate::answer::Answer;
@@ -101,67 +102,71 @@ impl LocalLimits {
             if *cells.quotas != [quota] || !cells.retired.is_empty() {
                 return None;
             }
-            let now = taking.now.steady;
+            let (now, cost) = (taking.now.steady, taking.cost);
             let taken = if taking.peek {
-                quota.take(cells.cells[0].load(Ordering::Acquire), now)
+                quota.take(cells.cells[0].load(Ordering::Acquire), now, cost)
             } else {
-                let step = |cell| if cell == SEALED { None } else { quota.take(cell, now).ok() };
+                let step = |cell| if cell == SEALED { None } else { quota.take(cell, now, cost).ok() };
                 match cells.cells[0].fetch_update(Ordering::AcqRel, Ordering::Acquire, step) {
-                    Ok(before) => quota.take(before, now),
+                    Ok(before) => quota.take(before, now, cost),
                     Err(SEALED) => return None,
-                    Err(cell) => quota.take(cell, now),
+                    Err(cell) => quota.take(cell, now, cost),
                 }
             };
             let (cell, refused_for) = match taken {
                 Ok(next) => (next, None),
                 Err(wait) => (cells.cells[0].load(Ordering::Acquire), Some(Duration::from_nanos(wait))),
             };
-            Some(Charge { refused_for, standings: SmallVec::from_iter([standing("key", quota, cell, now)]) })
+            let standing = standing("key", quota, cell, now, refused_for.is_some());
+            Some(Charge { refused_for, standings: SmallVec::from_iter([standing]) })
         })?
     }
 
     fn take_together(&self, taking: &Taking<'_>) -> Charge {
-        let now = taking.now.steady;
+        let (now, cost) = (taking.now.steady, taking.cost);
         let mut addresses = self.0.several.lock().unwrap_or_else(PoisonError::into_inner);
         let counters: SmallVec<[Option<Arc<Cells>>; 4]> =
             taking.buckets.iter().map(|bucket| self.cells_of(bucket, now, &mut addresses)).collect();
-        let look =
-            |addresses: &Addresses, bucket: &Bucket<'_>, cells: &Option<Arc<Cells>>, index: usize| match (bucket.whose, cells) {
-                (Whose::Address(address), _) => addresses.look(self::bucket(address), bucket.quotas[index], now),
-                (_, Some(cells)) => cells.cells[index].load(Ordering::Acquire),
-                (_, None) => 0,
-            };
+        let look = |addresses: &Addresses, bucket: &Bucket<'_>, cells: &Option<Arc<Cells>>, index: usize| match (
+            by_address(bucket),
+            cells,
+        ) {
+            (Some(place), _) => addresses.look(place, bucket.quotas[index], now),
+            (_, Some(cells)) => cells.cells[index].load(Ordering::Acquire),
+            (_, None) => 0,
+        };
         let mut wait = None;
         for (bucket, cells) in taking.buckets.iter().zip(&counters) {
             for (index, quota) in bucket.quotas.iter().enumerate() {
-                wait = wait.max(quota.take(look(&addresses, bucket, cells, index), now).err());
+                wait = wait.max(quota.take(look(&addresses, bucket, cells, index), now, cost).err());
             }
         }
         let mut standings = SmallVec::new();
         for (bucket, cells) in taking.buckets.iter().zip(&counters) {
             if let (Some(cells), None, false) = (cells, wait, taking.peek) {
-                cells.charged.fetch_add(1, Ordering::AcqRel);
+                cells.charged.fetch_add(u64::from(cost), Ordering::AcqRel);
             }
             for (index, &quota) in bucket.quotas.iter().enumerate() {
                 let mut cell = look(&addresses, bucket, cells, index);
+                let is_violated = wait.is_some() && quota.take(cell, now, cost).is_err();
                 if wait.is_none() {
-                    cell = match (bucket.whose, cells) {
-                        _ if taking.peek => quota.take(cell, now).unwrap_or(cell),
-                        (Whose::Address(address), _) => {
-                            let kept = addresses.cell(self::bucket(address), quota, now);
-                            *kept = quota.take(*kept, now).unwrap_or(*kept);
+                    cell = match (by_address(bucket), cells) {
+                        _ if taking.peek => quota.take(cell, now, cost).unwrap_or(cell),
+                        (Some(place), _) => {
+                            let kept = addresses.cell(place, quota, now);
+                            *kept = quota.take(*kept, now, cost).unwrap_or(*kept);
                             *kept
                         }
                         // Not a plain store: a key whose quotas just became several may be on the fast path still.
                         (_, Some(cells)) => {
-                            let charged = |cell| Some(quota.charged(cell, now));
+                            let charged = |cell| Some(quota.charged(cell, now, cost));
                             let before = cells.cells[index].fetch_update(Ordering::AcqRel, Ordering::Acquire, charged);
-                            quota.charged(before.unwrap_or(cell), now)
+                            quota.charged(before.unwrap_or(cell), now, cost)
                         }
                         (_, None) => cell,
                     };
                 }
-                standings.push(standing(bucket.whose.name(), quota, cell, now));
+                standings.push(standing(bucket.whose.name(), quota, cell, now, is_violated));
             }
         }
         Charge { refused_for: wait.map(Duration::from_nanos), standings }
@@ -171,7 +176,7 @@ impl LocalLimits {
     fn cells_of(&self, bucket: &Bucket<'_>, now: u64, _lock: &mut MutexGuard<'_, Addresses>) -> Option<Arc<Cells>> {
         let name = |whose: &'static str, first: &str, second: &str| (whose, first.into(), second.into());
         match bucket.whose {
-            Whose::Address(_) => None,
+            Whose::Address(_) | Whose::Failures { .. } => None,
             Whose::Key(id) => Some(current(&self.0.keys, id, bucket.quotas, now)),
             Whose::Identity(authenticator, id) => {
                 Some(current(&self.0.named, name("identity", authenticator, id), bucket.quotas, now))
@@ -179,6 +184,15 @@ impl LocalLimits {
             Whose::Owner(owner) => Some(current(&self.0.named, name("owner", owner, ""), bucket.quotas, now)),
             Whose::Policy => Some(current(&self.0.named, name("policy", "", ""), bucket.quotas, now)),
         }
+    }
+}
+
+/// Where a bucket is counted that is an address's.
+fn by_address(of: &Bucket<'_>) -> Option<u128> {
+    match of.whose {
+        Whose::Address(address) => Some(bucket(address)),
+        Whose::Failures { address, flagged } => Some(failures_bucket(address, flagged)),
+        _ => None,
     }
 }
 
@@ -204,8 +218,8 @@ where
     }
 }
 
-fn standing(whose: &'static str, quota: Quota, cell: u64, now: u64) -> QuotaStanding {
-    QuotaStanding { whose, quota, remaining: quota.remaining(cell, now), full_in: quota.full_in(cell, now) }
+fn standing(whose: &'static str, quota: Quota, cell: u64, now: u64, is_violated: bool) -> QuotaStanding {
+    QuotaStanding { whose, quota, is_violated, remaining: quota.remaining(cell, now), full_in: quota.full_in(cell, now) }
 }
 
 /// A table for each window: which of two cells is closer to being full again can be told within one only.

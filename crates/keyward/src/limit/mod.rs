@@ -20,11 +20,27 @@ use crate::key::KeyId;
 
 /// Where quotas are counted.
 ///
-/// `take` must be all or nothing: either every quota of every bucket gives one permission, or none does. An implementation
+/// `take` must be all or nothing: either every quota of every bucket gives what the request costs, or none gives anything. An implementation
 /// that cannot tell answers with a fault, and the request is 503; admitting is never the safe wrong answer.
 pub trait Limits: Send + Sync {
-    /// Takes one permission of each quota of each bucket, or none.
+    /// Takes permissions of each quota of each bucket, as many as the request costs, or none.
     fn take(&self, taking: &Taking<'_>) -> Answer<Charge>;
+
+    /// Whether failure budgets (R3) are counted here too, as [`Whose::Failures`], beside the guard's own count: for limits that
+    /// several processes share. Each bad key is one permission then, taken before it is answered.
+    fn counts_failures(&self) -> bool {
+        false
+    }
+}
+
+impl<L: Limits + ?Sized> Limits for std::sync::Arc<L> {
+    fn take(&self, taking: &Taking<'_>) -> Answer<Charge> {
+        (**self).take(taking)
+    }
+
+    fn counts_failures(&self) -> bool {
+        (**self).counts_failures()
+    }
 }
 
 /// What one request would take.
@@ -34,6 +50,8 @@ pub struct Taking<'a> {
     pub now: Now,
     /// Everything that is counted for this request; never empty.
     pub buckets: &'a [Bucket<'a>],
+    /// How many permissions it takes of each quota: at least 1. Where a quota never has as many, all that it has.
+    pub cost: u32,
     /// Tell what would happen, take nothing: `explain`.
     pub peek: bool,
 }
@@ -56,13 +74,27 @@ pub enum Whose<'a> {
     Identity(&'a str, &'a str),
     /// All keys' of one owner.
     Owner(&'a str),
-    /// One client's address; IPv6 by /64.
+    /// One client's address; IPv6 by /64: see [`Whose::network`].
     Address(IpAddr),
     /// Everybody's under this policy.
     Policy,
+    /// Bad keys from one client's address; IPv6 by /64.
+    Failures {
+        /// The address.
+        address: IpAddr,
+        /// Somebody behind that address who cannot be told from others, because the way to them could not be read: they share
+        /// a budget of their own.
+        flagged: bool,
+    },
 }
 
 impl Whose<'_> {
+    /// What an address is counted by: all of an IPv4 address, the first 64 bits of an IPv6 one, since one customer has them all.
+    /// A mapped address (`::ffff:a.b.c.d`) is the IPv4 one. The rest is zero.
+    pub fn network(address: IpAddr) -> IpAddr {
+        crate::network::network(address)
+    }
+
     /// How the bucket's quotas are named in `RateLimit` fields.
     pub fn name(&self) -> &'static str {
         match self {
@@ -70,6 +102,7 @@ impl Whose<'_> {
             Self::Owner(_) => "owner",
             Self::Address(_) => "address",
             Self::Policy => "policy",
+            Self::Failures { .. } => "failures",
         }
     }
 }
@@ -90,6 +123,8 @@ pub struct QuotaStanding {
     pub whose: &'static str,
     /// The quota.
     pub quota: Quota,
+    /// Whether this one refused: it had too few permissions left.
+    pub is_violated: bool,
     /// How many permissions are left at this instant.
     pub remaining: u32,
     /// How long until all of them are back, if nothing is taken.

@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// `COUNT/unit` or `COUNT/NUMBERunit`: so many permissions at once, and one back every window/COUNT (R9.1).
+/// `COUNT/unit` or `COUNT/NUMBERunit`: so many permissions at once, and one back every window/COUNT (R9.1). `NAME=` before it
+/// names it in answers, as in `burst=100/minute`.
 ///
 /// Up to `2·COUNT − 1` can fall into one window of that length: COUNT at its start, and those that came back during it.
 ///
 /// ```
 /// let quota: keyward::limit::Quota = "100/hour".parse()?;
 /// assert_eq!(quota, "100/60m".parse()?);
+/// let named: keyward::limit::Quota = "burst=100/hour".parse()?;
+/// assert_eq!(named.name(), Some("burst"));
 /// # Ok::<(), keyward::limit::BadQuota>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,12 +26,17 @@ pub struct Quota {
     count: u32,
     /// In nanoseconds.
     window: u64,
+    /// Zeros behind it. In place: quotas are copied with every request.
+    name: [u8; MOST_NAME],
 }
+
+/// How long a quota's name may be, in bytes.
+const MOST_NAME: usize = 20;
 
 /// What was written is no quota.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no quota: write COUNT/unit or COUNT/NUMBERunit with second, minute, hour or day (s, m, h, d), like 100/hour or 5/10s; at most 1000000000, over at most 366 days"
+    "`{0}` is no quota: write COUNT/unit or COUNT/NUMBERunit with second, minute, hour or day (s, m, h, d), like 100/hour or 5/10s; at most 1000000000, over at most 366 days; with a name, burst=100/minute: a letter, then at most 19 more letters, digits, `-` and `_`"
 )]
 pub struct BadQuota(String);
 
@@ -41,7 +49,25 @@ impl Quota {
     pub fn new(count: u32, window: Duration) -> Option<Self> {
         let window = u64::try_from(window.as_nanos()).ok()?;
         let good = (1..=Self::MOST).contains(&count) && (u64::from(count)..=Self::LONGEST).contains(&window);
-        good.then_some(Self { count, window })
+        good.then_some(Self { count, window, name: [0; MOST_NAME] })
+    }
+
+    /// The same under a name: a letter, then at most 19 more letters, digits, `-` and `_`. `None` if it is none.
+    pub fn named(self, name: &str) -> Option<Self> {
+        let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let good = name.len() <= MOST_NAME && name.starts_with(|first: char| first.is_ascii_alphabetic());
+        if !good || !name.bytes().all(letters) {
+            return None;
+        }
+        let mut kept = [0; MOST_NAME];
+        kept.iter_mut().zip(name.bytes()).for_each(|(kept, byte)| *kept = byte);
+        Some(Self { name: kept, ..self })
+    }
+
+    /// The name under which it is told, if it has one of its own.
+    pub fn name(&self) -> Option<&str> {
+        let length = self.name.iter().position(|byte| *byte == 0).unwrap_or(MOST_NAME);
+        std::str::from_utf8(&self.name[..length]).ok().filter(|name| !name.is_empty())
     }
 
     /// How many permissions there are at most.
@@ -63,18 +89,25 @@ impl Quota {
         self.interval() * u64::from(self.count)
     }
 
-    /// A cell with one permission more taken, whether there was one or not.
-    pub(crate) fn charged(self, cell: u64, now: u64) -> u64 {
-        cell.max(now).saturating_add(self.interval())
+    /// A cell with so many permissions more taken, whether there were as many or not. What costs more than there ever are costs
+    /// all of them: it waits until none is taken, instead of being refused for ever.
+    pub(crate) fn charged(self, cell: u64, now: u64, cost: u32) -> u64 {
+        cell.max(now).saturating_add(self.interval() * u64::from(cost.min(self.count)))
     }
 
-    /// Takes one permission from a cell: its new value, or how many nanoseconds until there is one.
-    pub(crate) fn take(self, cell: u64, now: u64) -> Result<u64, u64> {
-        let next = self.charged(cell, now);
+    /// Takes permissions from a cell: its new value, or how many nanoseconds until there are as many.
+    pub(crate) fn take(self, cell: u64, now: u64, cost: u32) -> Result<u64, u64> {
+        let next = self.charged(cell, now, cost);
         match next.saturating_sub(now).checked_sub(self.span()) {
             None | Some(0) => Ok(next),
             Some(wait) => Err(wait),
         }
+    }
+
+    /// A cell that gives nothing for so long, and for no longer than one that was spent by taking.
+    pub(crate) fn refusing_for(self, wait: Duration, now: u64) -> u64 {
+        let wait = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX).min(self.interval());
+        now.saturating_add(wait + self.span() - self.interval())
     }
 
     pub(crate) fn remaining(self, cell: u64, now: u64) -> u32 {
@@ -103,7 +136,8 @@ impl FromStr for Quota {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let read = || {
-            let (count, window) = text.split_once('/')?;
+            let (name, quota) = text.split_once('=').map_or((None, text), |(name, quota)| (Some(name), quota));
+            let (count, window) = quota.split_once('/')?;
             let digits = window.bytes().take_while(u8::is_ascii_digit).count();
             let (number, unit) = window.split_at(digits);
             let number: u64 = if number.is_empty() { 1 } else { plain_number(number)? };
@@ -115,7 +149,8 @@ impl FromStr for Quota {
                 _ => return None,
             };
             let count = u32::try_from(plain_number(count)?).ok()?;
-            Self::new(count, Duration::from_secs(number.checked_mul(seconds)?))
+            let quota = Self::new(count, Duration::from_secs(number.checked_mul(seconds)?))?;
+            name.map_or(Some(quota), |name| quota.named(name))
         };
         read().ok_or_else(|| BadQuota(text.chars().take(64).collect()))
     }
@@ -128,6 +163,9 @@ fn plain_number(text: &str) -> Option<u64> {
 
 impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = self.name() {
+            write!(f, "{name}=")?;
+        }
         let seconds = self.window / 1_000_000_000;
         match [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")]
             .iter()
@@ -164,6 +202,8 @@ mod tests {
             ("1/d", "1/day"),
             ("7/90m", "7/90minutes"),
             ("60/120seconds", "60/2minutes"),
+            ("burst=60/m", "burst=60/minute"),
+            ("a-name_of20character=1/s", "a-name_of20character=1/second"),
         ] {
             assert_eq!(text.parse::<Quota>().unwrap().to_string(), printed);
         }
@@ -183,6 +223,12 @@ mod tests {
             "1/hour ",
             "99999999999/s",
             "1/99999999999999999999d",
+            "=1/s",
+            "9=1/s",
+            "a b=1/s",
+            "a\"=1/s",
+            "a=b=1/s",
+            "a-name_of21characters=1/s",
         ] {
             assert!(bad.parse::<Quota>().is_err(), "{bad}");
         }
@@ -194,23 +240,26 @@ mod tests {
         let second = 1_000_000_000;
         let mut cell = 0;
         for remaining in [2, 1, 0] {
-            cell = quota.take(cell, 5 * second).unwrap();
+            cell = quota.take(cell, 5 * second, 1).unwrap();
             assert_eq!(quota.remaining(cell, 5 * second), remaining);
         }
-        assert_eq!(quota.take(cell, 5 * second), Err(second));
-        assert_eq!(quota.take(cell, 6 * second - 1), Err(1));
-        assert!(quota.take(cell, 6 * second).is_ok());
+        assert_eq!(quota.take(cell, 5 * second, 1), Err(second));
+        assert_eq!(quota.take(cell, 5 * second, 3), Err(3 * second));
+        assert_eq!(quota.take(cell, 8 * second, 3), quota.take(cell, 8 * second, 4));
+        assert_eq!(quota.take(cell, 8 * second - 1, 4), Err(1));
+        assert_eq!(quota.take(cell, 6 * second - 1, 1), Err(1));
+        assert!(quota.take(cell, 6 * second, 1).is_ok());
         assert_eq!(quota.full_in(cell, 5 * second), Duration::from_secs(3));
     }
 
     #[test]
     fn a_changed_limit_forgets_nothing_and_locks_nobody_out() {
         let (hourly, tighter): (Quota, Quota) = ("100/hour".parse().unwrap(), "10/hour".parse().unwrap());
-        let used_five = (0..5).fold(0, |cell, _| hourly.take(cell, 0).unwrap());
+        let used_five = (0..5).fold(0, |cell, _| hourly.take(cell, 0, 1).unwrap());
         assert_eq!(tighter.remaining(tighter.cell_with(hourly.taken(used_five, 0), 0), 0), 5);
-        let used_fifty = (0..50).fold(0, |cell, _| hourly.take(cell, 0).unwrap());
+        let used_fifty = (0..50).fold(0, |cell, _| hourly.take(cell, 0, 1).unwrap());
         let moved = tighter.cell_with(hourly.taken(used_fifty, 0), 0);
         assert_eq!(tighter.remaining(moved, 0), 0);
-        assert_eq!(tighter.take(moved, 0), Err(360 * 1_000_000_000));
+        assert_eq!(tighter.take(moved, 0, 1), Err(360 * 1_000_000_000));
     }
 }

@@ -105,7 +105,7 @@ mod tests {
         let mut table = AddressTable::new(16);
         let take = |table: &mut AddressTable, bucket, now| {
             let cell = table.cell(bucket, quota, now);
-            quota.take(*cell, now).map(|next| *cell = next).is_ok()
+            quota.take(*cell, now, 1).map(|next| *cell = next).is_ok()
         };
         let spent = (0..4).map(|_| take(&mut table, 7, 1)).collect::<Vec<_>>();
         assert_eq!(spent, [true, true, true, false]);

@@ -5,7 +5,7 @@
 //!    client. All trusted: the leftmost.
 //! 3. An element that cannot be read stops the walk: the client is the nearest good hop, flagged.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use smallvec::SmallVec;
 
@@ -106,11 +106,19 @@ fn walk(peer: IpAddr, trusted: &TrustedProxies, header: ClientHeader, lines: &[&
 }
 
 /// What budgets are counted by: an IPv4 address, or the /64 of an IPv6 one, since one customer has a whole /64.
-pub(crate) fn bucket(address: IpAddr) -> u128 {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match canonical(address) {
+        four @ IpAddr::V4(_) => four,
+        IpAddr::V6(six) => Ipv6Addr::from(u128::from(six) & !u128::from(u64::MAX)).into(),
+    }
+}
+
+/// The same as a number.
+pub(crate) fn bucket(address: IpAddr) -> u128 {
+    match network(address) {
         // Outside every IPv6 /64 that could be counted: the low half of those is zero.
         IpAddr::V4(four) => 1 << 32 | u128::from(u32::from(four)),
-        IpAddr::V6(six) => u128::from(six) & !u128::from(u64::MAX),
+        IpAddr::V6(six) => u128::from(six),
     }
 }
 

@@ -4,6 +4,6 @@ mod client;
 mod forwarded;
 mod list;
 
-pub(crate) use client::{Client, ClientHeader, TrustedProxies, bucket};
+pub(crate) use client::{Client, ClientHeader, TrustedProxies, bucket, network};
 pub(crate) use list::parse_network;
 pub use list::{AddressList, BadNetwork};
