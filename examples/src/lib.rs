@@ -11,6 +11,8 @@ mod pages {
     struct Core;
     #[doc = include_str!("../../docs/policy.md")]
     struct Policy;
+    #[doc = include_str!("../../docs/storage.md")]
+    struct Storage;
     #[doc = include_str!("../../docs/tower.md")]
     struct Tower;
     #[doc = include_str!("../../docs/warp.md")]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use keyward::clock::{Clock, Now};
+use keyward::clock::Clock;
 use keyward::{Cached, Fault};
 
 use crate::database::{Database, Settings};
@@ -42,7 +42,7 @@ impl Common {
         let builder = Cached::builder().max_staleness(self.max_staleness).capacity(self.capacity);
         match self.clock {
             None => builder.over(database),
-            Some(clock) => builder.clock(SharedClock(clock)).over(database),
+            Some(clock) => builder.clock(clock).over(database),
         }
     }
 }
@@ -54,14 +54,6 @@ impl fmt::Debug for Common {
             .field("max_staleness", &self.max_staleness)
             .field("capacity", &self.capacity)
             .finish_non_exhaustive()
-    }
-}
-
-struct SharedClock(Arc<dyn Clock>);
-
-impl Clock for SharedClock {
-    fn now(&self) -> Now {
-        self.0.now()
     }
 }
 

@@ -109,6 +109,12 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Now;
 }
 
+impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
+    fn now(&self) -> Now {
+        (**self).now()
+    }
+}
+
 /// The clock of the machine.
 ///
 /// Reads only the monotonic clock for most decisions and looks at civil time again after at most a tenth of a second, so a
