@@ -113,6 +113,12 @@ impl Expected {
             Expected::DamagedOr(expected) => answered == *expected || answered == Err(Kind::Malformed),
         }
     }
+
+    /// The same for a guard that may not have heard of every prefix yet.
+    pub(crate) fn admits_without_prefixes(&self, answered: Result<KeyId, Kind>) -> bool {
+        let is_unheard = *self == Expected::Exactly(Err(Kind::Malformed)) && answered == Err(Kind::Unknown);
+        is_unheard || self.admits(answered)
+    }
 }
 
 /// How a key comes from elsewhere.
