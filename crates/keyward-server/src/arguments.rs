@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -132,6 +132,9 @@ pub(crate) struct Serve {
     /// Where to listen; port 0 picks a free one [env: KEYWARD_LISTEN] [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<OsString>,
+    /// How many connections at once; others wait until one ends [env: KEYWARD_MAX_CONNECTIONS] [default: 10000]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    max_connections: Option<OsString>,
 }
 
 impl Serve {
@@ -143,6 +146,19 @@ impl Serve {
         let text = setting.value.to_string_lossy();
         listen_address(&text)
             .map_err(|problem| Failure::Configuration(format!("{}: `{}` is no address: {problem}", setting.name, visible(&text))))
+    }
+
+    /// How many connections there may be at once.
+    pub(crate) fn max_connections(&self) -> Result<usize, Failure> {
+        let Some(setting) = Setting::of(self.max_connections.as_deref(), "--max-connections", "KEYWARD_MAX_CONNECTIONS") else {
+            return Ok(10_000);
+        };
+        let text = setting.value.to_string_lossy();
+        let number = text.parse::<u32>().ok().and_then(|number| usize::try_from(number).ok()).filter(|number| *number > 0);
+        number.ok_or_else(|| {
+            let range = format!("write a number from 1 to {}", u32::MAX);
+            Failure::Configuration(format!("{}: `{}` is no number of connections: {range}", setting.name, visible(&text)))
+        })
     }
 }
 
@@ -224,6 +240,15 @@ pub(crate) struct Scan {
 fn listen_address(text: &str) -> Result<String, &'static str> {
     let (host, port) = text.rsplit_once(':').ok_or("write HOST:PORT, like 127.0.0.1:8080 or [::1]:8080")?;
     port.parse::<u16>().map_err(|_| "the port is a number from 0 to 65535")?;
+    // Asked of a name server, it would be told as a fault of the network.
+    if !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && host.parse::<Ipv4Addr>().is_err() {
+        return Err("an IPv4 address is four numbers from 0 to 255, like 127.0.0.1");
+    }
+    if let Some(bracketed) = host.strip_prefix('[')
+        && bracketed.strip_suffix(']').is_none_or(|address| address.parse::<Ipv6Addr>().is_err())
+    {
+        return Err("what stands in brackets is an IPv6 address, like [::1]");
+    }
     Ok(if host.is_empty() { format!("127.0.0.1:{port}") } else { text.to_owned() })
 }
 
@@ -240,7 +265,24 @@ mod tests {
     fn addresses_to_listen_on() {
         assert_eq!(listen_address(":0").unwrap(), "127.0.0.1:0");
         assert_eq!(listen_address("[::1]:80").unwrap(), "[::1]:80");
-        for bad in ["", "8080", "localhost", "127.0.0.1:", "127.0.0.1:65536"] {
+        for good in ["localhost:80", "0.0.0.0:80", "[::]:0", "3com.example:80", "1.example:80"] {
+            assert_eq!(listen_address(good).unwrap(), good);
+        }
+        for bad in [
+            "",
+            "8080",
+            "localhost",
+            "127.0.0.1:",
+            "127.0.0.1:65536",
+            "300.1.1.1:1",
+            "127.1:80",
+            "127.0.0.01:80",
+            "1.2.3.4.5:80",
+            "[::1:80",
+            "[::1]x:80",
+            "[127.0.0.1]:80",
+            "[fe80::1%eth0]:80",
+        ] {
             assert!(listen_address(bad).is_err(), "{bad}");
         }
     }

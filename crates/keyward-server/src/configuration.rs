@@ -6,7 +6,7 @@ use std::path::Path;
 use keyward::import::{self, ImportedKey, ImportedSecret};
 use keyward::key::Peppers;
 use keyward::limit::Quota;
-use keyward::{Guard, GuardBuilder, Keys, Policy};
+use keyward::{Guard, GuardBuilder, Keys, KeysError, Policy};
 
 use crate::arguments::Deciding;
 use crate::database::{Access, Database, Location};
@@ -47,7 +47,11 @@ impl Configuration {
         let mut short_keys = text.short_configured_keys(|name| std::env::var_os(name));
         let mut imported = 0;
         let database = match &deciding.keys {
-            None => deciding.stored.open(access).await?,
+            None => {
+                let database = deciding.stored.open(access).await?;
+                check_peppers(deciding, access, &database, &peppers).await?;
+                database
+            }
             Some(file) => {
                 let database = in_memory(deciding.stored.database().as_ref())?;
                 let keys = Keys::new(database.store()).peppers(peppers.clone());
@@ -86,6 +90,19 @@ impl Configuration {
             .build()
             .map_err(|error| Failure::Configuration(self.text.told(&self.policy_name, &error)))
     }
+}
+
+/// A key whose pepper is missing would be unknown. Who may write also notes the newest pepper: keys will be stored with it.
+async fn check_peppers(deciding: &Deciding, access: Access, database: &Database, peppers: &Peppers) -> Result<(), Failure> {
+    let keys = Keys::new(database.store()).peppers(peppers.clone());
+    let checked = match access {
+        Access::Read => keys.check_peppers().map_err(KeysError::from),
+        Access::Change | Access::Create => keys.note_peppers().await,
+    };
+    checked.map_err(|error| match error {
+        KeysError::Peppers(mismatch) => peppers::do_not_fit(deciding.stored.pepper_file().as_ref(), &mismatch),
+        other => Failure::Fault(format!("{database}: cannot note the newest pepper: {other}")),
+    })
 }
 
 /// A server faces everybody, so guessing is bounded unless the policy says `off`.

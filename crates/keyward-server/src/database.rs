@@ -73,7 +73,9 @@ impl Database {
                 (Arc::new(store.clone()), Opened::Sqlite(store))
             }
             Location::Postgres(url) => {
-                let store = PostgresStore::connect(url).await.map_err(|error| no_sql(by, &error))?;
+                let builder = PostgresStore::builder(url);
+                let builder = if access == Access::Read { builder.read_only() } else { builder };
+                let store = builder.connect().await.map_err(|error| no_sql(by, &error))?;
                 (Arc::new(store.clone()), Opened::Postgres(store))
             }
             Location::Json(path) => {
@@ -127,9 +129,11 @@ fn no_sql(by: &str, error: &OpenError) -> Failure {
         OpenErrorKind::Address | OpenErrorKind::File | OpenErrorKind::Foreign | OpenErrorKind::Version => {
             Failure::Configuration(told)
         }
-        // The other text asks for something else: to open the database for writing, which makes the revocations again.
         OpenErrorKind::LostRevocations if told.contains("accept_lost_revocations()") => {
             Failure::Fault(format!("{told}, which is --accept-lost-revocations here"))
+        }
+        OpenErrorKind::Restored => {
+            Failure::Fault(format!("{told}: `keyward serve` does, and so does every command that changes keys"))
         }
         _ => Failure::Fault(told),
     }

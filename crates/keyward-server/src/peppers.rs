@@ -2,16 +2,19 @@
 //!
 //! A file, and not a flag or a variable: both can be read by others, or end up in a log.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
 use std::path::Path;
 
 use keyward::Secret;
-use keyward::key::{Pepper, Peppers};
+use keyward::key::{Pepper, PepperMismatch, Peppers};
 
 use crate::failure::Failure;
 use crate::output::visible;
 use crate::setting::Setting;
+
+/// What is read at most: more than 65,535 peppers of a usual length take.
+const LARGEST: u64 = 8 * 1024 * 1024;
 
 /// None: plain SHA-256, which is enough for generated keys.
 pub(crate) fn read(setting: Option<&Setting>) -> Result<Peppers, Failure> {
@@ -28,45 +31,112 @@ pub(crate) fn read(setting: Option<&Setting>) -> Result<Peppers, Failure> {
     })
 }
 
+/// Digests in the database were made with other peppers than those that were read: told with the versions, and how to go on. Wrong
+/// configuration, and no fault: as long as it stays so, good keys would be unknown.
+pub(crate) fn do_not_fit(setting: Option<&Setting>, mismatch: &PepperMismatch) -> Failure {
+    let PepperMismatch { missing, wrong, .. } = mismatch;
+    let Some(Setting { value, name }) = setting else {
+        let them = PepperMismatch::named(missing);
+        return Failure::Configuration(format!(
+            "keys in this database are stored with {them}, and no file of peppers was named: name it by --pepper-file or KEYWARD_PEPPER_FILE"
+        ));
+    };
+    let file = visible(&Path::new(value).display().to_string()).into_owned();
+    let mut problems = Vec::new();
+    if let [first, ..] = missing[..] {
+        let them = PepperMismatch::named(missing);
+        problems.push(format!(
+            "{name}: {file} does not have {them}, with which keys in this database are stored: put its line back; or, if it is gone for good, write the line `{first} retired`, and keys that are still stored with it are unknown from then on"
+        ));
+    }
+    for version in wrong {
+        problems.push(format!(
+            "{name}: in {file}, pepper {version} is not the one with which keys in this database are stored: put the right secret back; a new one takes a new version"
+        ));
+    }
+    Failure::Configuration(problems.join("\n"))
+}
+
 fn read_private(by: &str, file: &Path) -> Result<Secret, Failure> {
     let unreadable = |error| Failure::unreadable(Some(by), file, &error);
-    let mut opened = File::open(file).map_err(unreadable)?;
-    let about = opened.metadata().map_err(unreadable)?;
-    if is_open_to_others(&about) {
+    let refused = |problem: &str| {
         let path = visible(&file.display().to_string()).into_owned();
-        return Err(Failure::Configuration(format!("{by}: others can read {path}, which holds secrets; `chmod 600` it")));
+        Failure::Configuration(format!("{by}: {path} {problem}"))
+    };
+    let opened = open_without_waiting(file).map_err(unreadable)?;
+    let about = opened.metadata().map_err(unreadable)?;
+    if let Some(problem) = problem_of(&about) {
+        return Err(refused(problem));
     }
     let mut text = String::new();
-    opened.read_to_string(&mut text).map_err(unreadable)?;
+    opened.take(LARGEST).read_to_string(&mut text).map_err(unreadable)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length == LARGEST) {
+        return Err(refused("is too large to be a file of peppers; name the right one"));
+    }
     Ok(Secret::new(text))
 }
 
+/// A pipe would be waited for until somebody writes into it. A link is followed: it is what an orchestrator mounts.
 #[cfg(unix)]
-fn is_open_to_others(about: &std::fs::Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::mode(about) & 0o077 != 0
+fn open_without_waiting(file: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    options.read(true).open(file)
 }
 
 #[cfg(not(unix))]
-fn is_open_to_others(_: &std::fs::Metadata) -> bool {
-    false
+fn open_without_waiting(file: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).open(file)
+}
+
+/// Looked at behind the opened file, so that nobody can put another one in its place meanwhile.
+fn problem_of(about: &Metadata) -> Option<&'static str> {
+    if !about.is_file() {
+        return Some("is no plain file; name one that this user alone can read");
+    }
+    #[cfg(unix)]
+    return problem_of_owner(
+        std::os::unix::fs::MetadataExt::uid(about),
+        rustix::process::geteuid().as_raw(),
+        std::os::unix::fs::MetadataExt::mode(about),
+    );
+    #[cfg(not(unix))]
+    None
+}
+
+#[cfg(unix)]
+fn problem_of_owner(owner: u32, this_user: u32, mode: u32) -> Option<&'static str> {
+    if owner != this_user {
+        Some("is another user's, who could change it: run this as its owner, or `chown` it")
+    } else if mode & 0o077 != 0 {
+        Some("holds secrets, and others can read it: `chmod 600` it")
+    } else {
+        None
+    }
 }
 
 type Problem = (Option<usize>, String);
 
-/// Lines of `VERSION SECRET`; what is behind a `#` at a line's start is a comment. No problem quotes a line.
+/// Lines of `VERSION SECRET`, or `VERSION retired`; what is behind a `#` at a line's start is a comment. No problem quotes a line.
 fn parse(text: &str) -> Result<Peppers, Vec<Problem>> {
-    let (mut peppers, mut problems) = (Vec::new(), Vec::new());
+    let (mut peppers, mut retired, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     for (line, written) in lines.filter(|(_, written)| !written.is_empty() && !written.starts_with('#')) {
-        let pepper =
-            written.split_once(char::is_whitespace).and_then(|(version, secret)| Some((version.parse().ok()?, secret.trim())));
-        match pepper.map(|(version, secret)| Pepper::new(version, secret.as_bytes())) {
-            Some(Ok(pepper)) => peppers.push(pepper),
-            Some(Err(error)) => problems.push((Some(line), error.to_string())),
+        let pepper = written
+            .split_once(char::is_whitespace)
+            .and_then(|(version, secret)| Some((version.parse::<u16>().ok()?, secret.trim())));
+        match pepper {
+            // Too short for a secret, so it is none.
+            Some((version, "retired")) if version > 0 => retired.push(version),
+            Some((version, secret)) => match Pepper::new(version, secret.as_bytes()) {
+                Ok(pepper) => peppers.push(pepper),
+                Err(error) => problems.push((Some(line), error.to_string())),
+            },
             None => problems.push((Some(line), "write VERSION SECRET, the version a number from 1 to 65535".to_owned())),
         }
     }
-    if problems.is_empty() && peppers.is_empty() {
+    if problems.is_empty() && peppers.is_empty() && retired.is_empty() {
         problems.push((
             None,
             "it holds no pepper; write a line of VERSION SECRET, like `1 ` and what `openssl rand -hex 32` prints".to_owned(),
@@ -75,7 +145,7 @@ fn parse(text: &str) -> Result<Peppers, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    Peppers::new(peppers).map_err(|error| vec![(None, error.to_string())])
+    Peppers::new(peppers).and_then(|peppers| peppers.retired(retired)).map_err(|error| vec![(None, error.to_string())])
 }
 
 #[cfg(test)]
@@ -85,8 +155,9 @@ mod tests {
     #[test]
     fn versions_and_secrets_are_read() {
         let (first, second) = ("a".repeat(32), "b".repeat(64));
-        let peppers = parse(&format!("# made in May\n\n1 {first}\n 2\t{second} \r\n")).unwrap();
+        let peppers = parse(&format!("# made in May\n\n1 {first}\n 2\t{second} \r\n3 retired")).unwrap();
         assert_eq!(peppers.digest(b"key").pepper(), 2);
+        assert_eq!(parse("1  retired \n").unwrap().digest(b"key").pepper(), 0);
     }
 
     #[test]
@@ -99,11 +170,49 @@ mod tests {
             (format!("65536 {canary}"), Some(1)),
             ("1 CANARY".to_owned(), Some(1)),
             (format!("1 {canary}\n1 {canary}"), None),
+            (format!("1 {canary}\n1 retired"), None),
+            ("1 retired\n1 retired".to_owned(), None),
+            ("0 retired".to_owned(), Some(1)),
             ("# CANARY".to_owned(), None),
         ] {
             let problems = parse(&text).unwrap_err();
             assert_eq!(problems[0].0, line, "{text}");
             assert!(problems.iter().all(|(_, problem)| !problem.contains("CANARY")), "{problems:?}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_is_this_users_own_and_nobody_elses_to_read() {
+        assert!(problem_of_owner(7, 7, 0o100_600).is_none() && problem_of_owner(7, 7, 0o100_400).is_none());
+        assert!(problem_of_owner(8, 7, 0o100_600).unwrap().contains("another user's"));
+        assert!(problem_of_owner(0, 7, 0o100_600).is_some() && problem_of_owner(7, 0, 0o100_600).is_some());
+        for mode in [0o640, 0o604, 0o610, 0o602] {
+            assert!(problem_of_owner(7, 7, 0o100_000 | mode).unwrap().contains("`chmod 600` it"), "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_versions_and_mend() {
+        let (mut mismatch, store) = (None, keyward::MemoryStore::new());
+        let peppers = |text: &str| parse(text).unwrap();
+        let (first, other) = ("a".repeat(32), "b".repeat(32));
+        let text = format!("1 {first}\n2 {first}\n3 {first}");
+        for text in [format!("1 {first}"), format!("1 {first}\n2 {first}"), text] {
+            let keys = keyward::Keys::new(store.clone()).peppers(peppers(&text));
+            block_on(keys.note_peppers()).unwrap();
+            mismatch = keyward::Keys::new(store.clone()).peppers(peppers(&format!("2 {other}"))).check_peppers().err();
+        }
+        let mismatch = mismatch.unwrap();
+        let setting = Setting { value: "p".into(), name: "--pepper-file" };
+        let told = do_not_fit(Some(&setting), &mismatch).to_string();
+        let lines: Vec<&str> = told.lines().collect();
+        assert!(lines[0].starts_with("--pepper-file: p does not have peppers 1 and 3, ") && lines[0].contains("`1 retired`"));
+        assert!(lines[1].starts_with("--pepper-file: in p, pepper 2 is not the one ") && lines.len() == 2, "{told}");
+        assert!(!told.contains(&first) && !told.contains(&other));
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
 }

@@ -17,13 +17,15 @@ use crate::output::{self, tell, visible};
 use crate::policy_warnings::{PolicyText, Warning};
 
 pub(crate) fn run(arguments: &PolicyCheck) -> Result<ExitCode, Failure> {
-    let name = visible(&arguments.file.display().to_string()).into_owned();
+    // JSON has escapes of its own.
+    let file = arguments.file.display().to_string();
+    let name = visible(&file).into_owned();
     let text = match read(&arguments.file) {
         Ok(text) => text,
         Err(failure) if arguments.json => {
             let problem = failure.to_string();
             let fault = Fault { line: None, field: "", problem: &problem, mend: "" };
-            output::print_json(&Checked { file: &name, ok: false, errors: vec![fault], warnings: Vec::new() })?;
+            output::print_json(&Checked { file: &file, ok: false, errors: vec![fault], warnings: Vec::new() })?;
             return Ok(failure.status());
         }
         Err(failure) => return Err(failure),
@@ -37,7 +39,7 @@ pub(crate) fn run(arguments: &PolicyCheck) -> Result<ExitCode, Failure> {
     if arguments.json {
         let faults = checked.as_ref().err().map(ConfigError::faults).unwrap_or_default();
         let errors = faults.iter().map(|fault| Fault::of(fault, &policy_text)).collect();
-        output::print_json(&Checked { file: &name, ok: checked.is_ok(), errors, warnings })?;
+        output::print_json(&Checked { file: &file, ok: checked.is_ok(), errors, warnings })?;
     } else {
         warnings.iter().for_each(|warning| tell(&format!("{}: warning: {}", warning.place(&name), warning.text())));
         match &checked {

@@ -11,24 +11,36 @@ pub(crate) struct Span(pub(crate) Duration);
 
 /// What was written is no span.
 #[derive(Debug, thiserror::Error)]
-#[error("write a number and a unit, like 90d or 12h; units are s, m, h, d and w")]
-pub(crate) struct NotASpan;
+pub(crate) enum NotASpan {
+    #[error("write a number and a unit, like 90d or 12h; units are s, m, h, d and w")]
+    Form,
+    #[error(transparent)]
+    TooFar(#[from] TooFar),
+}
+
+/// It is written well, and lies where no time is kept.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("that is too far away: times end in April 2262")]
+pub(crate) struct TooFar;
 
 impl FromStr for Span {
     type Err = NotASpan;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (count, unit) = text.split_at(text.find(|character: char| !character.is_ascii_digit()).ok_or(NotASpan)?);
+        let unit_at = text.find(|character: char| !character.is_ascii_digit()).ok_or(NotASpan::Form)?;
+        let (count, unit) = text.split_at(unit_at);
         let seconds: u64 = match unit {
+            _ if count.is_empty() => return Err(NotASpan::Form),
             "s" => 1,
             "m" => 60,
             "h" => 3_600,
             "d" => 86_400,
             "w" => 604_800,
-            _ => return Err(NotASpan),
+            _ => return Err(NotASpan::Form),
         };
-        let count: u64 = count.parse().map_err(|_| NotASpan)?;
-        count.checked_mul(seconds).map(|seconds| Self(Duration::from_secs(seconds))).ok_or(NotASpan)
+        // Digits only, so what is no number of 64 bits is one of more.
+        let span = count.parse::<u64>().ok().and_then(|count| count.checked_mul(seconds)).map(Duration::from_secs);
+        Ok(Self(span.filter(|span| i64::try_from(span.as_nanos()).is_ok()).ok_or(TooFar)?))
     }
 }
 
@@ -41,15 +53,22 @@ pub(crate) enum When {
 
 /// What was written is neither.
 #[derive(Debug, thiserror::Error)]
-#[error("write a span like 90d or 12h (units are s, m, h, d and w), or a time like 2026-01-31T12:00:00Z")]
-pub(crate) struct NotATime;
+pub(crate) enum NotATime {
+    #[error("write a span like 90d or 12h (units are s, m, h, d and w), or a time like 2026-01-31T12:00:00Z")]
+    Form,
+    #[error(transparent)]
+    TooFar(#[from] TooFar),
+}
 
 impl When {
-    /// With spans counted into the future.
-    pub(crate) fn ahead(self, now: Timestamp) -> Timestamp {
+    /// With spans counted into the future. Not cut short where it lies beyond what can be kept: nobody meant the end of all times.
+    pub(crate) fn ahead(self, now: Timestamp) -> Result<Timestamp, TooFar> {
         match self {
-            Self::At(time) => time,
-            Self::Away(span) => now.after(span),
+            Self::At(time) => Ok(time),
+            Self::Away(span) => {
+                let end = now.after(span);
+                if end.since(now) == span { Ok(end) } else { Err(TooFar) }
+            }
         }
     }
 
@@ -71,9 +90,21 @@ impl FromStr for When {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.parse::<Span>() {
             Ok(Span(span)) => Ok(Self::Away(span)),
-            Err(NotASpan) => text.parse().map(Self::At).map_err(|_| NotATime),
+            Err(NotASpan::TooFar(too_far)) => Err(too_far.into()),
+            Err(NotASpan::Form) => text.parse().map(Self::At).map_err(|_| match is_a_late_time(text) {
+                true => TooFar.into(),
+                false => NotATime::Form,
+            }),
         }
     }
+}
+
+/// Whether it would be a time, were it not for its year.
+fn is_a_late_time(text: &str) -> bool {
+    let Some((year, rest)) = text.split_once('-') else { return false };
+    let is_late = year.len() == 4 && year.parse::<u16>().is_ok_and(|year| year >= 2262);
+    // A leap year, so that no day is missing.
+    is_late && format!("2000-{rest}").parse::<Timestamp>().is_ok()
 }
 
 /// A duration for people, in its largest whole unit.
@@ -94,15 +125,34 @@ mod tests {
         for (text, seconds) in [("0s", 0), ("5s", 5), ("30m", 1_800), ("12h", 43_200), ("90d", 7_776_000), ("2w", 1_209_600)] {
             assert_eq!(text.parse::<Span>().unwrap().0.as_secs(), seconds, "{text}");
         }
-        for bad in ["", "d", "90", "90 d", "-1d", "1.5h", "1y", "1D", "99999999999999999999d", "18446744073709551615w", "soon"] {
-            assert!(bad.parse::<Span>().is_err() && bad.parse::<When>().is_err(), "{bad}");
+        for bad in
+            ["", "d", "90", "90 d", "-1d", "1.5h", "1y", "1D", "99999999999999999999y", "soon", "9999", "9999-13-01T00:00:00Z"]
+        {
+            assert!(matches!(bad.parse::<Span>(), Err(NotASpan::Form)), "{bad}");
+            assert!(matches!(bad.parse::<When>(), Err(NotATime::Form)), "{bad}");
         }
         let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
-        assert_eq!("1d".parse::<When>().unwrap().ahead(now).to_string(), "2026-02-01T12:00:00.000Z");
+        assert_eq!("1d".parse::<When>().unwrap().ahead(now).unwrap().to_string(), "2026-02-01T12:00:00.000Z");
         assert_eq!("1d".parse::<When>().unwrap().ago(now).to_string(), "2026-01-30T12:00:00.000Z");
         let then: When = "2020-01-01T00:00:00Z".parse().unwrap();
-        assert_eq!(then.ahead(now), then.ago(now));
-        assert_eq!("4000000w".parse::<When>().unwrap().ahead(now), Timestamp::from_unix_nanoseconds(i64::MAX));
+        assert_eq!(then.ahead(now).unwrap(), then.ago(now));
+    }
+
+    #[test]
+    fn what_is_too_far_away_is_told_as_that() {
+        // 2^63 nanoseconds are 9,223,372,036.85 seconds.
+        for (good, bad) in [("9223372036s", "9223372037s"), ("106751d", "106752d"), ("15250w", "15251w")] {
+            assert!(good.parse::<Span>().is_ok(), "{good}");
+            assert!(matches!(bad.parse::<Span>(), Err(NotASpan::TooFar(_))), "{bad}");
+            assert!(matches!(bad.parse::<When>(), Err(NotATime::TooFar(_))), "{bad}");
+        }
+        for bad in ["99999999999999999999d", "18446744073709551615w", "9999-01-01T00:00:00Z", "2262-04-12T00:00:00Z"] {
+            assert!(matches!(bad.parse::<When>(), Err(NotATime::TooFar(_))), "{bad}");
+        }
+        // The last instant is 2262-04-11T23:47:16.854775807Z.
+        let now: Timestamp = "2262-04-11T23:47:06.854775807Z".parse().unwrap();
+        assert_eq!("10s".parse::<When>().unwrap().ahead(now), Ok(Timestamp::from_unix_nanoseconds(i64::MAX)));
+        assert_eq!("11s".parse::<When>().unwrap().ahead(now), Err(TooFar));
     }
 
     #[test]

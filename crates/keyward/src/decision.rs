@@ -18,6 +18,7 @@ pub use crate::respond::Denial;
 /// What comes of a request: it may go on, or it is answered.
 #[derive(Debug)]
 #[must_use = "a decision that is dropped protects nothing"]
+#[expect(clippy::large_enum_variant, reason = "a box would be allocated for every request that is let in")]
 pub enum Decision {
     /// It may go on.
     Allowed(Pass),

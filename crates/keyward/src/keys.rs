@@ -9,7 +9,10 @@ use crate::answer::Fault;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::credential::{LONGEST_CREDENTIAL, Secret};
 use crate::import::{ImportedKey, ImportedSecret};
-use crate::key::{self, BadPrefix, Epoch, KeyId, KeyPrefix, Peppers, Record, Slot, State, StoredSecret, UnusableHash};
+use crate::key::{
+    self, BadField, BadPrefix, Epoch, Fields, KeyId, KeyPrefix, PepperMismatch, Peppers, Record, Slot, State, StoredSecret,
+    UnusableHash,
+};
 use crate::limit::{BadQuota, Quota};
 use crate::network::{AddressList, BadNetwork};
 use crate::random::{Random, SystemRandom};
@@ -58,6 +61,12 @@ pub enum KeysError {
     /// An imported key could never be presented.
     #[error("a key is 1 to 1024 visible ASCII characters")]
     NoKey,
+    /// A field holds more than a record can, or what it cannot: see [`Record::LONGEST_TEXT`] and what stands beside it.
+    #[error(transparent)]
+    Field(#[from] BadField),
+    /// Digests in the store were made with other peppers.
+    #[error(transparent)]
+    Peppers(#[from] PepperMismatch),
 }
 
 impl Keys {
@@ -96,6 +105,39 @@ impl Keys {
         self
     }
 
+    /// Whether digests in the store were made with peppers that are missing here, or are other ones here. A key that is stored
+    /// under such a pepper would be unknown, which is a fault and no answer about it: ask before a guard is built. Waits for
+    /// nothing, since every store has it in memory.
+    ///
+    /// A store knows of the peppers that [`Keys::create`], [`Keys::rotate`], [`Keys::import`] and [`Keys::note_peppers`] used on
+    /// it; not of digests that were written into it by other ways, and of what another process begins to use only once it has
+    /// read that.
+    ///
+    /// # Errors
+    /// [`PepperMismatch`], with the versions.
+    pub fn check_peppers(&self) -> Result<(), PepperMismatch> {
+        key::compare_peppers(&self.peppers, |mark| self.store.binds(mark))
+    }
+
+    /// As [`Keys::check_peppers`], and notes in the store that the newest pepper is in use. To be called before a guard with these
+    /// peppers is used: it lets the store put digests under the newest one.
+    ///
+    /// # Errors
+    /// [`KeysError::Peppers`], or a fault.
+    pub async fn note_peppers(&self) -> Result<(), KeysError> {
+        self.check_peppers()?;
+        self.note_newest_pepper().await
+    }
+
+    /// Before the first digest is made with it: one that was stored and not noted could be lost without a word.
+    async fn note_newest_pepper(&self) -> Result<(), KeysError> {
+        let Some(newest) = self.peppers.newest() else { return Ok(()) };
+        for mark in key::pepper_marks_to_bind(newest, |mark| self.store.binds(mark))? {
+            self.store.bind(&mark).wait().await??;
+        }
+        Ok(())
+    }
+
     /// In the name of somebody, whom the journal names with each change: whoever was verified, never what a request's body says.
     /// Without, it names `program`.
     #[must_use]
@@ -124,7 +166,9 @@ impl Keys {
     }
 
     async fn create_as(&self, new: NewKey, once: Option<Box<str>>) -> Result<Made, KeysError> {
+        new.check()?;
         let by = self.attribution();
+        self.note_newest_pepper().await?;
         self.store.bind(new.prefix.as_str()).wait().await??;
         let (secret, slot) = self.new_slot(&new.prefix)?;
         let id = KeyId::new(by.at, &*self.random);
@@ -163,6 +207,7 @@ impl Keys {
         if record.is_revoked() {
             return Err(Refused::Revoked.into());
         }
+        self.note_newest_pepper().await?;
         let prefix = self.prefix_for(&record).await?;
         let (secret, slot) = self.new_slot(&prefix)?;
         let by = self.attribution();
@@ -225,8 +270,18 @@ impl Keys {
     /// Changes other fields.
     ///
     /// # Errors
-    /// [`Refused::NotFound`], [`Refused::Revoked`], or a fault.
+    /// [`KeysError::Field`], [`Refused::NotFound`], [`Refused::Revoked`], or a fault.
     pub async fn update(&self, id: &KeyId, update: Update) -> Result<Arc<Record>, KeysError> {
+        let fields = Fields {
+            name: update.name.as_deref(),
+            kind: update.kind.as_ref().and_then(Option::as_deref),
+            owner: None,
+            scopes: update.scopes.as_deref().unwrap_or_default(),
+            networks: update.networks.as_ref().and_then(Option::as_ref),
+            limits: update.limits.as_ref().and_then(Option::as_deref),
+            metadata: update.metadata.as_ref(),
+        };
+        fields.check()?;
         Ok(self.store.change(id, Change::Update(Box::new(update)), self.attribution()).wait().await??)
     }
 
@@ -316,6 +371,8 @@ impl Keys {
     /// [`KeysError`]; nothing is imported then.
     pub async fn import(&self, imported: ImportedKey) -> Result<Arc<Record>, KeysError> {
         let by = self.attribution();
+        // Without the pepper of a key that is there, or was purged, the same key in plain text would be taken for a new one (R7.4).
+        self.note_peppers().await?;
         let insertion = self.insertion(imported, &by).await?;
         self.insert_one(Insert::one(insertion), by).await
     }
@@ -324,7 +381,8 @@ impl Keys {
     /// prepared, where those that need Argon2id take 20 ms each, and again while they are stored.
     ///
     /// # Errors
-    /// A fault: nothing is imported then. Keys that are refused are no error: see [`Imported::refused`].
+    /// A fault, or [`KeysError::Peppers`]: nothing is imported then. Keys that are refused are no error: see
+    /// [`Imported::refused`].
     pub async fn import_all(
         &self,
         imported: Vec<ImportedKey>,
@@ -332,6 +390,7 @@ impl Keys {
         progress: Option<Progress>,
     ) -> Result<Imported, KeysError> {
         let by = self.attribution();
+        self.note_peppers().await?;
         let (mut insertions, mut places, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for (place, imported) in imported.into_iter().enumerate() {
             match self.insertion(imported, &by).await {
@@ -360,6 +419,16 @@ impl Keys {
     }
 
     async fn insertion(&self, imported: ImportedKey, by: &Attribution) -> Result<Insertion, KeysError> {
+        let fields = Fields {
+            name: imported.name.as_deref(),
+            kind: imported.kind.as_deref(),
+            owner: imported.owner.as_deref(),
+            scopes: &imported.scopes,
+            networks: imported.networks.as_ref(),
+            limits: imported.limits.as_deref(),
+            metadata: None,
+        };
+        fields.check()?;
         let slot = self.imported_slot(&imported.secret).await?;
         let name = imported.name.unwrap_or_else(|| slot.prefix.to_string());
         let id = KeyId::new(by.at, &*self.random);
@@ -604,12 +673,139 @@ impl NewKey {
         Ok(self)
     }
 
-    /// One more quota of its own, instead of the policy's.
+    /// One more quota of its own, instead of the policy's. Two of them have two windows, or [`NewKey::check`] refuses the key.
     ///
     /// # Errors
     /// [`BadQuota`].
     pub fn limit(mut self, quota: &str) -> Result<Self, BadQuota> {
         self.limits.get_or_insert_default().push(quota.parse()?);
         Ok(self)
+    }
+    /// Whether its fields hold no more than a record can ([`Record::LONGEST_TEXT`] and what stands beside it), and its quotas do
+    /// not contradict each other. [`Keys::create`] asks the same.
+    ///
+    /// # Errors
+    /// [`BadField`], with the field's name.
+    pub fn check(&self) -> Result<(), BadField> {
+        let fields = Fields {
+            name: Some(&self.name),
+            kind: self.kind.as_deref(),
+            owner: self.owner.as_deref(),
+            scopes: &self.scopes,
+            networks: self.networks.as_ref(),
+            limits: self.limits.as_deref(),
+            metadata: Some(&self.metadata),
+        };
+        fields.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Pepper;
+    use crate::memory::MemoryStore;
+
+    fn wait<T>(future: impl Future<Output = T>) -> T {
+        pollster::block_on(future)
+    }
+
+    fn peppers(all: &[(u16, u8)]) -> Peppers {
+        Peppers::new(all.iter().map(|(version, byte)| Pepper::new(*version, &[*byte; 32]).unwrap())).unwrap()
+    }
+
+    fn in_plain(key: &str) -> ImportedKey {
+        crate::import::keys_file(&format!("{{\"key\":\"{key}\"}}")).next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_store_knows_which_peppers_its_digests_need() {
+        let store = MemoryStore::new();
+        let keys = |peppers: Peppers| Keys::new(store.clone()).peppers(peppers);
+        let plain = wait(keys(Peppers::default()).create(NewKey::named("a"))).unwrap();
+        assert!(keys(Peppers::default()).check_peppers().is_ok());
+        wait(keys(peppers(&[(1, 1)])).rotate(&plain.record().id, Duration::ZERO)).unwrap();
+        wait(keys(peppers(&[(1, 1), (2, 2)])).create(NewKey::named("b"))).unwrap();
+        wait(keys(peppers(&[(1, 1), (2, 2), (3, 3)])).import(in_plain("a-key-of-somebody-else"))).unwrap();
+        let missing = keys(peppers(&[(2, 2)])).check_peppers().unwrap_err();
+        assert_eq!((missing.missing, missing.wrong), (vec![1, 3], vec![]));
+        let wrong = keys(peppers(&[(1, 1), (2, 9), (3, 3)])).check_peppers().unwrap_err();
+        assert_eq!((wrong.missing, wrong.wrong), (vec![], vec![2]));
+        assert!(keys(peppers(&[(1, 1), (2, 2), (3, 3), (4, 4)])).check_peppers().is_ok(), "what is not used is not asked for");
+        wait(keys(peppers(&[(1, 1), (2, 2), (3, 3), (4, 4)])).note_peppers()).unwrap();
+        assert_eq!(keys(peppers(&[(1, 1), (2, 2), (3, 3)])).check_peppers().unwrap_err().missing, [4]);
+        assert!(keys(peppers(&[(4, 4)]).retired([1, 2, 3]).unwrap()).check_peppers().is_ok());
+        // It lasts as long as the store does.
+        let read = Keys::new(MemoryStore::from_snapshot(&store.snapshot()).unwrap());
+        assert_eq!(read.check_peppers().unwrap_err().missing, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn no_digest_is_made_with_another_pepper_of_the_same_version() {
+        let store = MemoryStore::new();
+        let made = wait(Keys::new(store.clone()).peppers(peppers(&[(1, 1)])).create(NewKey::named("a"))).unwrap();
+        let other = Keys::new(store.clone()).peppers(peppers(&[(1, 2)]));
+        let id = made.record().id;
+        for refused in [
+            wait(other.create(NewKey::named("b"))).map(drop),
+            wait(other.rotate(&id, Duration::ZERO)).map(drop),
+            wait(other.import(in_plain("a-key-of-somebody-else"))).map(drop),
+            wait(other.import_all(vec![in_plain("a-key-of-somebody-else")], WhereRefused::AddOthers, None)).map(drop),
+            wait(other.note_peppers()),
+        ] {
+            assert!(matches!(refused, Err(KeysError::Peppers(_))), "{refused:?}");
+        }
+        assert_eq!(wait(other.list(&Filter::default(), None, 10)).unwrap().len(), 1);
+        wait(other.revoke(&id)).unwrap();
+    }
+
+    /// What was purged is known by a digest alone, which nobody can make without its pepper.
+    #[test]
+    fn a_purged_key_does_not_come_back_where_its_pepper_is_missing() {
+        let store = MemoryStore::new();
+        let keys = Keys::new(store.clone()).peppers(peppers(&[(1, 1)]));
+        let made = wait(keys.create(NewKey::named("a"))).unwrap();
+        wait(keys.revoke(&made.record().id)).unwrap();
+        wait(keys.purge(&made.record().id)).unwrap();
+        let row = || in_plain(made.secret().expose());
+        for lacking in [Peppers::default(), peppers(&[(2, 2)])] {
+            let keys = Keys::new(store.clone()).peppers(lacking);
+            assert!(matches!(wait(keys.import(row())), Err(KeysError::Peppers(_))));
+            let all = wait(keys.import_all(vec![row()], WhereRefused::AddOthers, None));
+            assert!(matches!(all, Err(KeysError::Peppers(_))));
+        }
+        let keys = Keys::new(store).peppers(peppers(&[(1, 1), (2, 2)]));
+        assert_eq!(wait(keys.import(row())).unwrap_err(), Refused::SecretTaken.into());
+    }
+
+    #[test]
+    fn a_record_grows_by_no_way_beyond_its_bounds() {
+        let keys = Keys::new(MemoryStore::new());
+        let long = "x".repeat(Record::LONGEST_TEXT + 1);
+        let field = |error: KeysError| match error {
+            KeysError::Field(bad) => bad.field(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(field(wait(keys.create(NewKey::named(long.as_str()))).unwrap_err()), "name");
+        let twice = NewKey::named("a").limit("5/minute").unwrap().limit("9/60s").unwrap();
+        assert_eq!(field(wait(keys.create(twice)).unwrap_err()), "limits");
+        let mut row = in_plain("a-key-of-somebody-else");
+        row.owner = Some(long.as_str().into());
+        let imported = wait(keys.import_all(vec![row.clone()], WhereRefused::AddOthers, None)).unwrap();
+        assert!(matches!(&imported.refused[..], [(0, KeysError::Field(bad))] if bad.field() == "owner"), "{imported:?}");
+        assert_eq!(field(wait(keys.import(row)).unwrap_err()), "owner");
+
+        let made = wait(keys.create(NewKey::named(&long[1..]))).unwrap();
+        let id = made.record().id;
+        let metadata = BTreeMap::from([("a".to_owned(), "x".repeat(Record::LONGEST_METADATA))]);
+        for (update, name) in [
+            (Update { name: Some(long.as_str().into()), ..Update::default() }, "name"),
+            (Update { kind: Some(Some(long.as_str().into())), ..Update::default() }, "kind"),
+            (Update { limits: Some(Some(vec!["5/minute".parse().unwrap(); 2])), ..Update::default() }, "limits"),
+            (Update { metadata: Some(metadata), ..Update::default() }, "metadata"),
+        ] {
+            assert_eq!(field(wait(keys.update(&id, update)).unwrap_err()), name);
+        }
+        assert_eq!(*wait(keys.get(&id)).unwrap().unwrap().name, long[1..]);
     }
 }

@@ -14,7 +14,7 @@ use crate::arguments::Explain;
 use crate::configuration::Configuration;
 use crate::database::Access;
 use crate::failure::Failure;
-use crate::output::{self, tell, visible};
+use crate::output::{self, harmless, tell, visible};
 use crate::raw_request;
 
 pub(crate) fn run(arguments: &Explain) -> Result<ExitCode, Failure> {
@@ -72,7 +72,7 @@ fn write_text(out: &mut dyn Write, told: &Explanation, why: Option<&str>, reques
     }
     writeln!(out)?;
     if let Some(why) = why {
-        writeln!(out, "{}", visible(why))?;
+        writeln!(out, "{}", harmless(why))?;
     }
 
     if let Some(principal) = &told.principal {
@@ -107,7 +107,8 @@ fn write_text(out: &mut dyn Write, told: &Explanation, why: Option<&str>, reques
         serde_json::Value::String(text) => writeln!(out, "\n  {}", visible(text)),
         body => {
             writeln!(out)?;
-            format!("{body:#}").lines().try_for_each(|line| writeln!(out, "  {}", visible(line)))
+            // JSON has escapes of its own.
+            format!("{body:#}").lines().try_for_each(|line| writeln!(out, "  {}", harmless(line)))
         }
     }
 }

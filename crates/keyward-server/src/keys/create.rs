@@ -3,18 +3,19 @@
 use std::process::ExitCode;
 
 use keyward::NewKey;
-use keyward::limit::Quota;
 
 use super::arguments::Create;
-use super::{Call, failed, made};
+use super::{Call, Session, failed, made};
 use crate::database::Access;
 use crate::failure::Failure;
 use crate::output::tell;
+use crate::time_span::When;
 
 pub(super) async fn run(call: &Call<'_>, arguments: &Create) -> Result<ExitCode, Failure> {
     let (not_before, expires) = (arguments.not_before, arguments.expires);
-    let not_before = not_before.map(|when| when.ahead(call.now));
-    let expires = expires.map(|when| when.ahead(call.now));
+    let ahead = |flag, when: Option<When>| when.map(|when| when.ahead(call.now)).transpose().map_err(|error| wrong(flag, &error));
+    let not_before = ahead("--not-before", not_before)?;
+    let expires = ahead("--expires", expires)?;
     if let (Some(start), Some(end)) = (not_before, expires)
         && start >= end
     {
@@ -30,7 +31,11 @@ pub(super) async fn run(call: &Call<'_>, arguments: &Create) -> Result<ExitCode,
             tell("--expires is in the past: this key is never accepted");
         }
     }
-    let made = call.with(Access::Create, async |session| session.keys.create(new).await.map_err(failed)).await?;
+    let create = async |session: &Session| {
+        session.check_peppers()?;
+        session.keys.create(new).await.map_err(failed)
+    };
+    let made = call.with(Access::Create, create).await?;
     let mend = format!("`keyward keys revoke {}` ends it, then create another one", made.record().id);
     let lines: Vec<String> = expires.map(|time| format!("it is accepted until {time}")).into_iter().collect();
     made::show(call, &made, &lines, &mend)?;
@@ -46,14 +51,8 @@ fn new_key(arguments: &Create) -> Result<NewKey, Failure> {
     for scope in &arguments.scopes {
         new = new.scope(scope).map_err(|error| wrong("--scope", &error))?;
     }
-    let mut windows = Vec::new();
     for quota in &arguments.limits {
         new = new.limit(quota).map_err(|error| wrong("--limit", &error))?;
-        let window = quota.parse::<Quota>().map_err(|error| wrong("--limit", &error))?.window();
-        if windows.contains(&window) {
-            return Err(wrong("--limit", &"two of them have one window: keep the smaller"));
-        }
-        windows.push(window);
     }
     if !arguments.networks.is_empty() {
         new = new.allow_ips(&arguments.networks).map_err(|error| wrong("--allow-ip", &error))?;
@@ -69,7 +68,22 @@ fn new_key(arguments: &Create) -> Result<NewKey, Failure> {
     if let Some(owner) = &arguments.owner {
         new = new.owner(owner.as_str());
     }
+    // Before there is a database for it.
+    new.check().map_err(|bad| wrong(flag_of(bad.field()), &bad.problem()))?;
     Ok(new)
+}
+
+/// Under which flag a record's field is written.
+fn flag_of(field: &str) -> &'static str {
+    match field {
+        "name" => "--name",
+        "kind" => "--kind",
+        "owner" => "--owner",
+        "scopes" => "--scope",
+        "networks" => "--allow-ip",
+        "limits" => "--limit",
+        _ => "--metadata",
+    }
 }
 
 fn wrong(flag: &str, problem: &dyn std::fmt::Display) -> Failure {

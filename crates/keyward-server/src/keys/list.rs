@@ -1,12 +1,13 @@
 //! `keyward keys list`: page by page, so that a million keys need no more memory than a few hundred.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Seek, Write};
 use std::process::ExitCode;
 
 use clap::builder::styling::Style;
 use keyward::Timestamp;
 use keyward::key::KeyId;
 use keyward::store::{Filter, RecordTold};
+use tempfile::SpooledTempFile;
 
 use super::arguments::List;
 use super::{Call, Session, failed};
@@ -17,6 +18,9 @@ use crate::output::{print, print_piece, takes_colours, visible};
 /// How many keys are asked for at once.
 const PAGE: usize = 500;
 
+/// How many bytes of a document are kept in memory until it is whole.
+const IN_MEMORY: usize = 4 * 1024 * 1024;
+
 pub(super) async fn run(call: &Call<'_>, arguments: &List) -> Result<ExitCode, Failure> {
     call.with(Access::Read, async |session| list(call, session, arguments).await).await
 }
@@ -25,6 +29,9 @@ async fn list(call: &Call<'_>, session: &Session, arguments: &List) -> Result<Ex
     let filter = Filter { state: arguments.state.map(|state| (state, call.now)), ..arguments.which.filter(call.now) };
     let limit = arguments.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let mut writer = Writer::new(call.json);
+    // Half a document would be taken for all, or for none, by whoever reads it. Lines and tables are worth something as far as they
+    // go.
+    let mut whole = call.json.then(Whole::new);
     let (mut after, mut left) = (arguments.after, limit);
     while left > 0 {
         // One more than is shown, to know whether there is a next page.
@@ -37,16 +44,50 @@ async fn list(call: &Call<'_>, session: &Session, arguments: &List) -> Result<Ex
         let page: Vec<RecordTold> = records.iter().map(|record| RecordTold::of(record, call.now, &usage)).collect();
         left -= page.len();
         after = ids.last().copied().or(after);
-        if print_piece(|out| writer.page(out, &page))?.is_break() {
-            return Ok(ExitCode::SUCCESS);
+        match &mut whole {
+            Some(whole) => whole.add(|out| writer.page(out, &page))?,
+            None if print_piece(|out| writer.page(out, &page))?.is_break() => return Ok(ExitCode::SUCCESS),
+            None => {}
         }
         if is_last {
             after = None;
             break;
         }
     }
-    print(|out| writer.end(out, after))?;
+    match whole {
+        Some(mut whole) => {
+            whole.add(|out| writer.end(out, after))?;
+            whole.print()?;
+        }
+        None => print(|out| writer.end(out, after))?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A document until it is whole: in memory, and beyond a few MiB in a temporary file without a name, so that a million keys need no
+/// more memory than a few thousand. Refused: all pages in memory; reading the keys twice, since the second time may fail as well.
+struct Whole(SpooledTempFile);
+
+impl Whole {
+    fn new() -> Self {
+        Self(SpooledTempFile::new(IN_MEMORY))
+    }
+
+    fn add(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+        // At once: the file has no buffer, and JSON is written in crumbs.
+        let mut piece = Vec::new();
+        write(&mut piece).and_then(|()| self.0.write_all(&piece)).map_err(|error| no_room(&error))
+    }
+
+    fn print(mut self) -> Result<(), Failure> {
+        self.0.rewind().map_err(|error| no_room(&error))?;
+        print(|out| io::copy(&mut self.0, out).map(drop))
+    }
+}
+
+fn no_room(error: &io::Error) -> Failure {
+    let mend = "let TMPDIR name a folder with room for it, or list fewer keys with --limit";
+    Failure::Fault(format!("cannot keep the list until it is whole: {error}; {mend}"))
 }
 
 enum Writer {

@@ -24,6 +24,7 @@ use crate::arguments::Stored;
 use crate::database::{Access, Database};
 use crate::failure::Failure;
 use crate::peppers;
+use crate::setting::Setting;
 use arguments::{Command, Keys, Which};
 
 /// What every command is told.
@@ -39,6 +40,16 @@ struct Session {
     keys: keyward::Keys,
     database: Database,
     peppers: Peppers,
+    pepper_file: Option<Setting>,
+}
+
+impl Session {
+    /// For commands that recognise keys or store new ones. Whoever only looks at records or ends them needs no pepper, and in a
+    /// hurry may not have it.
+    fn check_peppers(&self) -> Result<(), Failure> {
+        let checked = self.keys.check_peppers();
+        checked.map_err(|mismatch| peppers::do_not_fit(self.pepper_file.as_ref(), &mismatch))
+    }
 }
 
 pub(crate) fn run(arguments: &Keys) -> Result<ExitCode, Failure> {
@@ -64,7 +75,8 @@ async fn run_command(arguments: &Keys) -> Result<ExitCode, Failure> {
 impl Call<'_> {
     /// Opens the database, works on it, and closes it whatever came of that.
     async fn with<T>(&self, access: Access, work: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, Failure> {
-        let peppers = peppers::read(self.stored.pepper_file().as_ref())?;
+        let pepper_file = self.stored.pepper_file();
+        let peppers = peppers::read(pepper_file.as_ref())?;
         let database = self.stored.open(access).await?;
         if let Some(setting) = self.stored.database().filter(|_| !database.lasts()) {
             let problem = "keys in memory are gone when this command ends";
@@ -74,7 +86,7 @@ impl Call<'_> {
             )));
         }
         let keys = keyward::Keys::new(database.store()).peppers(peppers.clone()).acting_as(actor());
-        let session = Session { keys, database, peppers };
+        let session = Session { keys, database, peppers, pepper_file };
         let done = work(&session).await;
         let closed = session.database.close().await;
         let done = done?;
@@ -94,6 +106,7 @@ fn actor() -> String {
 fn failed(error: KeysError) -> Failure {
     match error {
         KeysError::Fault(_) => Failure::Fault(error.to_string()),
+        KeysError::Peppers(_) => Failure::Configuration(error.to_string()),
         _ => Failure::Refused(error.to_string()),
     }
 }

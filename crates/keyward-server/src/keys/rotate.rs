@@ -13,6 +13,7 @@ use crate::failure::Failure;
 pub(super) async fn run(call: &Call<'_>, arguments: &Rotate) -> Result<ExitCode, Failure> {
     let id = identifier::read(&arguments.id)?;
     let rotate = async |session: &Session| {
+        session.check_peppers()?;
         session.keys.rotate(&id, arguments.grace.0).await.map_err(|error| match error {
             KeysError::Refused(Refused::NotFound) => Failure::Refused(identifier::not_found(&id)),
             error => failed(error),

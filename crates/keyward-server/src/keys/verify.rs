@@ -32,6 +32,7 @@ pub(super) async fn run(call: &Call<'_>, arguments: &Verify) -> Result<ExitCode,
     refuse_arguments(arguments)?;
     let key = read_key()?;
     let verify = async |session: &Session| {
+        session.check_peppers()?;
         let (denial, record) = judge(session, arguments.peer, &key).await?;
         let Some(record) = record else { return Ok(Told { valid: denial.is_none(), denial, key: None }) };
         let usage = session.keys.usage(&[record.id]).await.map_err(failed)?;

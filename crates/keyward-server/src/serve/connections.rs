@@ -1,11 +1,14 @@
 //! Connections: taken, served, and brought to an end.
 //!
 //! HTTP/1.1 alone: it is what proxies speak to a forward-auth server. Not `axum::serve`, which gives a client all the time in the
-//! world to send its headers.
+//! world to send its headers, and takes as many connections as there are: an outsider who opens them by the thousand would leave no
+//! file descriptor for the database. Here one has to be free before the next is taken, and whoever comes meanwhile waits in the
+//! system's queue.
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -14,25 +17,66 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use keyward::Peer;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
 
 use super::shutdown::Signals;
+use super::stalled::UntilStalled;
 
+/// Also for the head of the next request on a connection that has been served.
 const HEADERS_WITHIN: Duration = Duration::from_secs(30);
+const READS_WITHIN: Duration = Duration::from_secs(30);
 /// For one connection's unread bytes. The buffer grows in steps, so that a head that is a little longer may still fit; one that
 /// does not is 431.
 const LARGEST_BUFFER: usize = 64 * 1024;
 /// Requests that are being answered when the program is asked to stop have this long to end.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
-/// Serves until the first signal; the second one ends what is still going on.
-pub(super) async fn serve(listener: TcpListener, router: Router, signals: &mut Signals) {
+/// Files that are no connections: databases, logs, the runtime's own. PostgreSQL's pool takes the most.
+#[cfg(unix)]
+const OTHER_FILES: u64 = 64;
+/// How often it is told that there is no room. Once would be forgotten, and each time would fill the log.
+const FULL_TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// How many of the connections that were asked for there can be: each is an open file, of which a process may have so many.
+#[cfg(unix)]
+pub(super) fn within_open_files(wanted: usize) -> usize {
+    let Some(files) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current else { return wanted };
+    let room = usize::try_from(room_in(files)).unwrap_or(usize::MAX);
+    if wanted <= room {
+        return wanted;
+    }
+    tracing::warn!(
+        "at most {room} connections at once: of {files} files that this process may have open, the others are kept for the database and the like; raise it with `ulimit -n`, or `LimitNOFILE=` of systemd"
+    );
+    room
+}
+
+#[cfg(not(unix))]
+pub(super) fn within_open_files(wanted: usize) -> usize {
+    wanted
+}
+
+/// Half of few, and never none.
+#[cfg(unix)]
+fn room_in(files: u64) -> u64 {
+    files.saturating_sub(OTHER_FILES).max(files / 2).max(1)
+}
+
+/// Serves until the first signal; the second one ends what is still going on. No more than `most` connections are taken at once.
+pub(super) async fn serve(listener: TcpListener, router: Router, most: usize, signals: &mut Signals) {
     let connections = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+    let mut told_full = None;
     loop {
+        let place = tokio::select! {
+            () = signals.next() => break,
+            place = free_place(&places, most, &mut told_full) => place,
+        };
         tokio::select! {
             () = signals.next() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => connection(stream, peer, router.clone(), connections.watcher()),
+                Ok((stream, peer)) => connection(stream, peer, router.clone(), connections.watcher(), place),
                 Err(error) => refused(&error).await,
             },
         }
@@ -46,18 +90,30 @@ pub(super) async fn serve(listener: TcpListener, router: Router, signals: &mut S
     }
 }
 
-fn connection(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher) {
+async fn free_place(places: &Arc<Semaphore>, most: usize, told_full: &mut Option<Instant>) -> Option<OwnedSemaphorePermit> {
+    if places.available_permits() == 0 && told_full.is_none_or(|told| told.elapsed() >= FULL_TOLD_EVERY) {
+        tracing::warn!(
+            "the bound of {most} connections at once is reached, and others wait until one ends; `--max-connections` sets it"
+        );
+        *told_full = Some(Instant::now());
+    }
+    // Never closed, so there always is one in the end.
+    places.clone().acquire_owned().await.ok()
+}
+
+fn connection(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher, place: Option<OwnedSemaphorePermit>) {
     let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(Peer(peer.ip()));
         router.clone().call(request)
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(LARGEST_BUFFER);
-    let served = watcher.watch(server.serve_connection(TokioIo::new(stream), service));
+    let served = watcher.watch(server.serve_connection(TokioIo::new(UntilStalled::new(stream, READS_WITHIN)), service));
     tokio::spawn(async move {
         if let Err(error) = served.await {
             tracing::debug!(%peer, %error, "a connection ended early");
         }
+        drop(place);
     });
 }
 
@@ -70,4 +126,16 @@ async fn refused(error: &io::Error) {
     }
     tracing::error!(%error, "cannot take connections");
     tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_files_are_no_connections() {
+        for (files, room) in [(0, 1), (1, 1), (10, 5), (128, 64), (129, 65), (1_024, 960), (u64::MAX, u64::MAX - 64)] {
+            assert_eq!(room_in(files), room, "{files}");
+        }
+    }
 }

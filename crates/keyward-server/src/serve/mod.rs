@@ -7,6 +7,7 @@ mod forward_auth;
 mod problem;
 mod routes;
 mod shutdown;
+mod stalled;
 
 use std::process::ExitCode;
 
@@ -19,14 +20,16 @@ use crate::failure::Failure;
 use crate::output;
 
 pub(crate) fn run(arguments: &Serve) -> Result<ExitCode, Failure> {
-    let listen = arguments.listen()?;
-    tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::Fault(format!("cannot start: {error}")))?
-        .block_on(serve(&listen, arguments))?;
+    let (listen, connections) = (arguments.listen()?, arguments.max_connections()?);
+    tokio::runtime::Runtime::new().map_err(|error| Failure::Fault(format!("cannot start: {error}")))?.block_on(serve(
+        &listen,
+        connections,
+        arguments,
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(listen: &str, arguments: &Serve) -> Result<(), Failure> {
+async fn serve(listen: &str, connections: usize, arguments: &Serve) -> Result<(), Failure> {
     let configuration = Configuration::read(&arguments.deciding, Access::Create).await?;
     // Before anything is shown: whoever reads that we listen may stop us.
     let mut signals = shutdown::Signals::listen()?;
@@ -46,7 +49,7 @@ async fn serve(listen: &str, arguments: &Serve) -> Result<(), Failure> {
     }
     tracing::info!(%address, "listening");
     output::print(|out| writeln!(out, "listening on {address}"))?;
-    connections::serve(listener, routes::router(guard), &mut signals).await;
+    connections::serve(listener, routes::router(guard), connections::within_open_files(connections), &mut signals).await;
     // Uses that were counted lately are written now. Audit events come last: closing may take its time.
     let closed = configuration.database.close().await;
     audit.finish();

@@ -162,3 +162,42 @@ fn a_plain_list_has_to_say_how_strong_its_keys_are() {
         assert!(ran.err.contains("--entropy-bits 128") && ran.err.contains("--handle-length 8"), "{}", ran.err);
     });
 }
+
+#[test]
+fn a_row_holds_so_much_and_no_more() {
+    Keys::each(|keys| {
+        let row = |number: usize, field: &str, value: Value| {
+            format!("{}\n", json!({ "key": format!("{LONG}-{number}"), "entropy_bits": 128, field: value }))
+        };
+        let scopes = |count: usize| (0..count).map(|number| format!("s{number}")).collect::<Value>();
+        let quotas = |count: usize| (1..=count).map(|number| format!("5/{number}s")).collect::<Value>();
+        let networks = |count: usize| (0..count).map(|number| format!("10.0.{}.1", number % 256)).collect::<Value>();
+        let rows = [
+            row(1, "name", "x".repeat(1_024).into()),
+            row(2, "name", "x".repeat(1_025).into()),
+            row(3, "owner", "x".repeat(1_025).into()),
+            row(4, "kind", "x".repeat(1_025).into()),
+            row(5, "scopes", scopes(256)),
+            row(6, "scopes", scopes(257)),
+            row(7, "limit", quotas(16)),
+            row(8, "limit", quotas(17)),
+            row(9, "allowed_ips", networks(256)),
+            row(10, "allowed_ips", networks(257)),
+        ];
+        let ran = keys.run(&["import", "-", "--skip-bad", "--json"], &rows.concat());
+        let told = ran.json();
+        assert_eq!((ran.status, &told["imported"]), (1, &json!(4)), "{told}");
+        for (refused, (line, field)) in told["refused"].as_array().unwrap().iter().zip([
+            (2, "`name`"),
+            (3, "`owner`"),
+            (4, "`kind`"),
+            (6, "`scopes`"),
+            (8, "`limits`"),
+            (10, "`networks`"),
+        ]) {
+            assert_eq!(refused["line"], line, "{told}");
+            let problem = refused["problem"].as_str().unwrap();
+            assert!(problem.starts_with(field) && problem.contains("at most") && problem.len() < 200, "{problem}");
+        }
+    });
+}

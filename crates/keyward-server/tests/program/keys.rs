@@ -110,6 +110,7 @@ fn all_that_a_key_is_made_with_is_there() {
 
 #[test]
 fn what_cannot_be_a_key_is_wrong_usage() {
+    let long = format!("a={}", "x".repeat(64 * 1024));
     let folder = Folder::new();
     for arguments in [
         &["create"][..],
@@ -118,6 +119,8 @@ fn what_cannot_be_a_key_is_wrong_usage() {
         &["create", "--name", "a", "--scope", "*"],
         &["create", "--name", "a", "--expires", "soon"],
         &["create", "--name", "a", "--expires", "9999-01-01T00:00:00Z"],
+        &["create", "--name", "a", "--not-before", "99999999999999999999w"],
+        &["create", "--name", "a", "--metadata", &long],
         &["create", "--name", "a", "--expires", "1d", "--not-before", "2d"],
         &["create", "--name", "a", "--allow-ip", "10.0.0.0/33"],
         &["create", "--name", "a", "--limit", "often"],
@@ -392,7 +395,8 @@ fn verify_tells_whose_a_key_is_and_what_becomes_of_it() {
         let expired = keys.create("expired", &["--expires", "2020-01-01T00:00:00Z"]);
         let early = keys.create("early", &["--not-before", "1d"]);
         let local = keys.create("local", &["--allow-ip", "10.0.0.0/8"]);
-        let damaged = json!(format!("{}x", &text(&live["key"])[..text(&live["key"]).len() - 1]));
+        let (rest, last) = text(&live["key"]).split_at(text(&live["key"]).len() - 1);
+        let damaged = json!(format!("{rest}{}", if last == "x" { "y" } else { "x" }));
         let stranger = json!(keyward::key::generate(&"kw".parse().unwrap(), &keyward::SystemRandom).unwrap().expose());
         let long = json!("k".repeat(1_025));
         for (key, peer, denial, is_known) in [
@@ -458,37 +462,123 @@ fn the_journal_tells_who_did_it() {
     assert!(text.contains("keyward keys (ada)"), "{text}");
 }
 
+#[test]
+fn a_time_that_is_too_far_away_is_told_as_that() {
+    let folder = Folder::new();
+    for far in ["9999-01-01T00:00:00Z", "2262-04-12T00:00:00Z", "250y", "99999999999999999999d", "400000d", "106752d", "86500d"] {
+        for (command, flag) in [(&["create", "--name", "a"][..], "--expires"), (&["create", "--name", "a"], "--not-before")] {
+            let ran = run(&folder, &[&["keys"], command, &[flag, far]].concat(), "");
+            assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran:?}");
+            let told = if far == "250y" { "write a span like 90d" } else { "times end in April 2262" };
+            assert!(ran.err.contains(told) && ran.err.contains(flag), "{ran:?}");
+        }
+    }
+    let ran = run(&folder, &["keys", "rotate", "a", "--grace", "99999999999999999999h"], "");
+    assert!(ran.status == 2 && ran.err.contains("times end in April 2262"), "{ran:?}");
+    assert_eq!(folder.names(), [""; 0]);
+    succeed(&folder, &["keys", "create", "--name", "a", "--expires", "80000d"], "");
+    succeed(&folder, &["keys", "create", "--name", "a", "--expires", "2262-04-11T00:00:00Z"], "");
+}
+
+/// The bounds of a record, each on it and one beyond.
+#[test]
+fn a_key_holds_so_much_and_no_more() {
+    let many = |flag: &str, count: usize, value: &dyn Fn(usize) -> String| -> Vec<String> {
+        (0..count).flat_map(|number| [flag.to_owned(), value(number)]).collect()
+    };
+    let text = |flag: &str, length: usize| vec![flag.to_owned(), "ä".repeat(length / 2) + &"x".repeat(length % 2)];
+    let scope = |number: usize| format!("s{number}");
+    let network = |number: usize| format!("10.0.0.{number}");
+    let quota = |number: usize| format!("5/{}s", number + 1);
+    let entry = |number: usize| format!("{number}=x");
+    // Names and values together: "a", and what is behind the `=`.
+    let metadata = |length: usize| vec!["--metadata".to_owned(), format!("a={}", "x".repeat(length - 1))];
+    for (flag, good, bad) in [
+        ("--name", text("--name", 1_024), text("--name", 1_025)),
+        ("--kind", text("--kind", 1_024), text("--kind", 1_025)),
+        ("--owner", text("--owner", 1_024), text("--owner", 1_025)),
+        ("--scope", many("--scope", 256, &scope), many("--scope", 257, &scope)),
+        ("--allow-ip", many("--allow-ip", 256, &network), many("--allow-ip", 257, &|number| format!("10.0.1.{}", number % 256))),
+        ("--limit", many("--limit", 16, &quota), many("--limit", 17, &quota)),
+        ("--metadata", many("--metadata", 64, &entry), many("--metadata", 65, &entry)),
+        ("--metadata", metadata(16_384), metadata(16_385)),
+    ] {
+        let folder = Folder::new();
+        let create = |more: &[String]| {
+            let name = if flag == "--name" { &[][..] } else { &["--name", "a"] };
+            let more: Vec<&str> = more.iter().map(String::as_str).collect();
+            run(&folder, &[&["keys", "create"], name, &more[..]].concat(), "")
+        };
+        let ran = create(&bad);
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{flag}: {}", ran.err);
+        assert!(ran.err.starts_with(&format!("{flag}: ")) && ran.err.contains("at most") && ran.err.len() < 200, "{}", ran.err);
+        assert_eq!(folder.names(), [""; 0], "nothing is made for it");
+        let ran = create(&good);
+        assert_eq!(ran.status, 0, "{flag}: {}", ran.err);
+    }
+}
+
+#[test]
+fn what_others_wrote_cannot_disguise_itself_in_a_listing() {
+    Keys::each(|keys| {
+        let name = "a\u{202e}\u{2028}\u{200b}\u{feff}\u{1b}[31m\\n\tz";
+        let made = keys.create(name, &["--owner", "\u{2067}ada"]);
+        assert_eq!(made["name"], name, "a program gets it as it is");
+        let told = "a\\u{202e}\\u{2028}\\u{200b}\\u{feff}\\u{1b}[31m\\\\n\\tz";
+        for arguments in [&["list"][..], &["show", text(&made["id"])]] {
+            let shown = keys.succeed(arguments).out;
+            assert!(shown.contains(told) && shown.contains("\\u{2067}ada"), "{shown:?}");
+            assert!(!shown.contains(['\u{202e}', '\u{2028}', '\u{200b}', '\u{feff}', '\u{1b}', '\u{2067}']), "{shown:?}");
+        }
+        let ran = keys.succeed(&["create", "--name", name]);
+        assert!(ran.err.contains(told), "told once, and not escaped twice: {ran:?}");
+    });
+}
+
+/// A program that reads the document must not take half of it for all.
+#[test]
+fn a_list_that_fails_late_is_no_document() {
+    let keys = Keys { folder: Folder::new(), database: "sqlite:keys.db".to_owned() };
+    let rows: String = (0..1_100).map(|row| format!("key-number-{row:020}\n")).collect();
+    keys.folder.write("rows.txt", rows);
+    keys.succeed(&["import", "rows.txt", "--entropy-bits", "128"]);
+    keys.create("late", &["--metadata", "late=CANARY"]);
+    // One record behind the first pages is damaged on the disk.
+    let file = keys.folder.join("keys.db");
+    let (mut bytes, good) = (std::fs::read(&file).unwrap(), b"{\"late\":\"CANARY\"}");
+    let places: Vec<usize> = (0..bytes.len() - good.len()).filter(|&at| bytes[at..].starts_with(good)).collect();
+    assert!(!places.is_empty());
+    places.iter().for_each(|&at| bytes[at] = b'x');
+    std::fs::write(&file, bytes).unwrap();
+
+    let ran = keys.run(&["list", "--json"], "");
+    assert_eq!((ran.status, ran.out.as_str()), (3, ""), "{}", ran.err);
+    assert!(!ran.err.is_empty() && !ran.err.contains("CANARY"), "{}", ran.err);
+    assert_eq!(keys.succeed(&["list", "--json", "--limit", "900"]).json()["keys"].as_array().unwrap().len(), 900);
+    // For people, what was read is worth something, and so is that there is more.
+    let ran = keys.run(&["list"], "");
+    assert!(ran.status == 3 && ran.out.lines().count() >= 500 && !ran.err.is_empty(), "{} {}", ran.status, ran.err);
+}
+
 #[cfg(unix)]
 #[test]
-fn peppered_keys_are_found_with_their_pepper_alone() {
-    use std::fs::{Permissions, set_permissions};
-    use std::os::unix::fs::PermissionsExt;
-    Keys::each(|keys| {
-        let pepper = "CANARY".repeat(6);
-        keys.folder.write("peppers", format!("# of May\n1 {pepper}\n"));
-        let ran = keys.run(&["create", "--name", "a", "--pepper-file", "peppers"], "");
-        assert!(ran.status == 2 && ran.err.contains("`chmod 600` it") && !ran.err.contains("CANARY"), "{ran:?}");
-        set_permissions(keys.folder.join("peppers"), Permissions::from_mode(0o600)).unwrap();
-
-        let made = keys.create("a", &["--pepper-file", "peppers"]);
-        assert_eq!((&made["current"]["stored_as"], &made["current"]["pepper"]), (&json!("hmac-sha256"), &json!(1)));
-        assert_eq!(keys.verify(&made["key"], &["--pepper-file", "peppers"]), (0, Value::Null));
-        assert_eq!(keys.verify(&made["key"], &[]), (1, "unknown".into()));
-
-        let request = format!("GET / HTTP/1.1\nX-API-Key: {}\n\n", text(&made["key"]));
-        for (with, status) in [(&["--pepper-file", "peppers"][..], 0), (&[], 1)] {
-            let ran = run(&keys.folder, &[&["explain", "--database", &keys.database], with].concat(), &request);
-            assert_eq!(ran.status, status, "{ran:?}");
-        }
-
-        // What is stored with an older pepper, or with none, is found still.
-        let plain = keys.create("plain", &[]);
-        keys.folder.write("peppers", format!("1 {pepper}\n2 {pepper}x\n"));
-        for key in [&made["key"], &plain["key"]] {
-            assert_eq!(keys.verify(key, &["--pepper-file", "peppers"]), (0, Value::Null));
-        }
-        keys.folder.write("peppers", format!("1 {pepper}\n1 {pepper}x\nCANARY\n"));
-        let ran = keys.run(&["list", "--pepper-file", "peppers"], "");
-        assert!(ran.status == 2 && ran.err.starts_with("peppers:3: ") && !ran.err.contains("CANARY"), "{ran:?}");
-    });
+fn a_long_list_needs_room_for_a_while_and_says_so() {
+    let keys = Keys { folder: Folder::new(), database: "sqlite:keys.db".to_owned() };
+    let rows: String = (0..15_000).map(|row| format!("key-number-{row:020}\n")).collect();
+    keys.folder.write("rows.txt", rows);
+    keys.succeed(&["import", "rows.txt", "--entropy-bits", "128"]);
+    let list = |folder: &str| {
+        let mut command = keyward();
+        command.current_dir(&*keys.folder).args(["keys", "list", "--json", "--database", &keys.database]);
+        Ran::from(command.env("TMPDIR", folder).output().unwrap())
+    };
+    let ran = list(keys.folder.to_str().unwrap());
+    assert_eq!((ran.status, ran.json()["keys"].as_array().unwrap().len()), (0, 15_000));
+    assert!(!keys.folder.names().iter().any(|name| name.contains("tmp")), "{:?}", keys.folder.names());
+    let ran = list("/nowhere");
+    assert!(ran.status == 3 && ran.out.is_empty() && ran.err.contains("TMPDIR"), "{ran:?}");
+    // What is short is kept in memory.
+    let mut command = keyward();
+    command.current_dir(&*keys.folder).args(["keys", "list", "--json", "--limit", "100", "--database", &keys.database]);
+    assert_eq!(command.env("TMPDIR", "/nowhere").output().unwrap().status.code(), Some(0));
 }

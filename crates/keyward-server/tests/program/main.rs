@@ -1,5 +1,6 @@
 //! The program as its users meet it: a real process, real files and real sockets.
 
+mod connections;
 mod explain;
 mod folder;
 mod forward_auth;
@@ -7,6 +8,8 @@ mod generate;
 mod import;
 mod keys;
 mod life;
+#[cfg(unix)]
+mod peppers;
 mod policy_check;
 mod scan;
 mod serve;
@@ -22,7 +25,15 @@ use serde_json::Value;
 /// The program, without what the tester's own environment says.
 fn keyward() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
-    for variable in ["KEYWARD_POLICY", "KEYWARD_DATABASE", "KEYWARD_PEPPER_FILE", "KEYWARD_LISTEN", "KEYWARD_LOG", "NO_COLOR"] {
+    for variable in [
+        "KEYWARD_POLICY",
+        "KEYWARD_DATABASE",
+        "KEYWARD_PEPPER_FILE",
+        "KEYWARD_LISTEN",
+        "KEYWARD_MAX_CONNECTIONS",
+        "KEYWARD_LOG",
+        "NO_COLOR",
+    ] {
         command.env_remove(variable);
     }
     command

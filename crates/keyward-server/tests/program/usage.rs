@@ -11,6 +11,8 @@ fn wrong_usage_is_2() {
         &["dance"],
         &["serve", "--colour", "red"],
         &["serve", "--listen", "8080"],
+        &["serve", "--listen", "300.1.1.1:1"],
+        &["serve", "--max-connections", "0"],
         &["serve", "--policy", "missing.toml"],
         &["serve", "--keys", "missing.jsonl"],
         &["serve", "--database", "mysql://me:CANARY@db/keys"],
@@ -105,7 +107,9 @@ fn flags_and_environment_agree() {
         ("KEYWARD_POLICY", "--policy", "p.toml"),
         ("KEYWARD_DATABASE", "--database", "redis://db"),
         ("KEYWARD_LISTEN", "--listen", "nowhere"),
+        ("KEYWARD_LISTEN", "--listen", "300.1.1.1:1"),
         ("KEYWARD_PEPPER_FILE", "--pepper-file", "missing"),
+        ("KEYWARD_MAX_CONNECTIONS", "--max-connections", "0"),
     ] {
         let (by_variable, by_flag) = (by_variable(name, value), run(&folder, &["serve", flag, value], ""));
         assert_eq!((by_variable.status, by_flag.status), (2, 2), "{name}");

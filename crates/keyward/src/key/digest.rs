@@ -108,6 +108,15 @@ impl Pepper {
         Ok(Self { version, keyed })
     }
 
+    pub(super) fn version(&self) -> u16 {
+        self.version
+    }
+
+    /// Tells one secret from another, and nothing about it: what is hashed can be no key, since it has blanks.
+    pub(super) fn check_value(&self) -> u64 {
+        self.digest(b"which pepper this is").words[0]
+    }
+
     fn digest(&self, key: &[u8]) -> KeyDigest {
         let mut keyed = self.keyed.clone();
         keyed.update(key);
@@ -122,8 +131,14 @@ impl fmt::Debug for Pepper {
 }
 
 /// The peppers in use. New digests are made with the highest version; older ones, and plain SHA-256, are still looked for.
+///
+/// A store notes which peppers its digests were made with: see [`Keys::check_peppers`](crate::Keys::check_peppers).
 #[derive(Debug, Clone, Default)]
-pub struct Peppers(Vec<Pepper>);
+pub struct Peppers {
+    /// The newest first.
+    in_use: Vec<Pepper>,
+    retired: Vec<u16>,
+}
 
 impl Peppers {
     /// Takes all of them, in any order. None: plain SHA-256, which is enough for generated keys.
@@ -135,18 +150,49 @@ impl Peppers {
         peppers.sort_by_key(|pepper| std::cmp::Reverse(pepper.version));
         match peppers.windows(2).find(|pair| pair[0].version == pair[1].version) {
             Some(pair) => Err(PepperError::SameVersion(pair[0].version)),
-            None => Ok(Self(peppers)),
+            None => Ok(Self { in_use: peppers, retired: Vec::new() }),
         }
+    }
+
+    /// Says that these peppers are gone for good: a store whose digests were made with one may be used all the same. Keys that are
+    /// still stored with it are unknown, and an import in plain text cannot tell them from new ones.
+    ///
+    /// # Errors
+    /// [`PepperError::VersionZero`], or [`PepperError::SameVersion`] for one that is in use, or is named twice.
+    pub fn retired(mut self, versions: impl IntoIterator<Item = u16>) -> Result<Self, PepperError> {
+        for version in versions {
+            if version == 0 {
+                return Err(PepperError::VersionZero);
+            }
+            if self.of_version(version).is_some() || self.has_retired(version) {
+                return Err(PepperError::SameVersion(version));
+            }
+            self.retired.push(version);
+        }
+        Ok(self)
+    }
+
+    /// The one that new digests are made with.
+    pub(crate) fn newest(&self) -> Option<&Pepper> {
+        self.in_use.first()
+    }
+
+    pub(super) fn of_version(&self, version: u16) -> Option<&Pepper> {
+        self.in_use.iter().find(|pepper| pepper.version == version)
+    }
+
+    pub(super) fn has_retired(&self, version: u16) -> bool {
+        self.retired.contains(&version)
     }
 
     /// The digest under which a new key is stored.
     pub fn digest(&self, key: &[u8]) -> KeyDigest {
-        self.0.first().map_or_else(|| KeyDigest::sha256(key), |newest| newest.digest(key))
+        self.newest().map_or_else(|| KeyDigest::sha256(key), |newest| newest.digest(key))
     }
 
     /// Every digest under which a key may be stored, the newest first.
     pub(crate) fn digests(&self, key: &[u8]) -> SmallVec<[KeyDigest; 1]> {
-        let mut digests: SmallVec<[KeyDigest; 1]> = self.0.iter().map(|pepper| pepper.digest(key)).collect();
+        let mut digests: SmallVec<[KeyDigest; 1]> = self.in_use.iter().map(|pepper| pepper.digest(key)).collect();
         digests.push(KeyDigest::sha256(key));
         digests
     }
@@ -211,5 +257,17 @@ mod tests {
         assert_eq!(Peppers::new([pepper(1), pepper(1)]).unwrap_err(), PepperError::SameVersion(1));
         assert_eq!(Pepper::new(1, &[0; 31]).unwrap_err(), PepperError::TooShort);
         assert_eq!(Pepper::new(0, &[0; 32]).unwrap_err(), PepperError::VersionZero);
+    }
+
+    #[test]
+    fn a_retired_version_is_in_use_no_more() {
+        let peppers = || Peppers::new([Pepper::new(2, &[2; 32]).unwrap()]).unwrap();
+        assert!(peppers().retired([1, 3]).is_ok());
+        for (versions, error) in
+            [(&[0][..], PepperError::VersionZero), (&[2], PepperError::SameVersion(2)), (&[1, 1], PepperError::SameVersion(1))]
+        {
+            assert_eq!(peppers().retired(versions.iter().copied()).unwrap_err(), error);
+        }
+        assert_eq!(peppers().retired([3]).unwrap().digest(b"key").pepper(), 2, "it makes no digest");
     }
 }

@@ -1,16 +1,22 @@
 //! Keys: how they look, what is stored of them, and when they are live.
 
 mod argon2id;
+mod bounds;
 mod digest;
 mod format;
+mod pepper_marks;
 mod record;
 mod state;
 
 pub(crate) use argon2id::{Abandoned, Verifications};
 pub use argon2id::{Argon2Hash, UnusableHash};
+pub use bounds::BadField;
+pub(crate) use bounds::Fields;
 pub use digest::{KeyDigest, Pepper, PepperError, Peppers};
 pub(crate) use format::is_damaged;
 pub use format::{BadPrefix, KeyPrefix, check, display_prefix, generate, parse};
+pub use pepper_marks::PepperMismatch;
+pub(crate) use pepper_marks::{compare as compare_peppers, to_bind as pepper_marks_to_bind};
 pub use record::{Epoch, KeyId, NotAKeyId, Record, Slot, StoredSecret};
 pub(crate) use state::Standing;
 pub use state::{NotAState, State};

@@ -54,7 +54,10 @@ pub(super) async fn run(call: &Call<'_>, arguments: &Import) -> Result<ExitCode,
         false => WhereRefused::OnlyTell,
     };
     let progress = progress::on_terminal(keys.len());
-    let import = async |session: &Session| session.keys.import_all(keys, where_refused, progress).await.map_err(failed);
+    let import = async |session: &Session| {
+        session.check_peppers()?;
+        session.keys.import_all(keys, where_refused, progress).await.map_err(failed)
+    };
     let done = call.with(Access::Create, import).await;
     progress::end();
     let Imported { count: imported, refused: by_store, .. } = done?;
