@@ -330,11 +330,11 @@ fn rate_limit(policy: &Policy, standings: &[QuotaStanding]) -> SmallVec<[(Header
         let (mut limits, mut policies) = (Vec::with_capacity(64), Vec::with_capacity(64));
         for standing in standings {
             let separator = if limits.is_empty() { "" } else { ", " };
-            let (whose, window) = (standing.whose, whole_seconds(standing.quota.window()));
+            let (name, window) = (standing.name(), whole_seconds(standing.quota.window()));
             let (remaining, full_in) = (standing.remaining, whole_seconds(standing.full_in));
             // Writing into memory cannot fail.
-            let _ = write!(limits, "{separator}\"{whose}-{window}s\";r={remaining};t={full_in}");
-            let _ = write!(policies, "{separator}\"{whose}-{window}s\";q={};w={window}", standing.quota.count());
+            let _ = write!(limits, "{separator}\"{name}\";r={remaining};t={full_in}");
+            let _ = write!(policies, "{separator}\"{name}\";q={};w={window}", standing.quota.count());
         }
         add("ratelimit", limits);
         add("ratelimit-policy", policies);

@@ -9,6 +9,7 @@ pub(crate) use failures::{Debtor, FailureBudget};
 pub use local::LocalLimits;
 pub use quota::{BadQuota, Quota};
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -129,4 +130,24 @@ pub struct QuotaStanding {
     pub remaining: u32,
     /// How long until all of them are back, if nothing is taken.
     pub full_in: Duration,
+}
+
+impl QuotaStanding {
+    /// How the quota is called in answers: by its own name, or by whose it is and its window, like `key-3600s`.
+    pub fn name(&self) -> impl fmt::Display {
+        Named(*self)
+    }
+}
+
+struct Named(QuotaStanding);
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = self.0.quota.name() {
+            return f.write_str(name);
+        }
+        let window = self.0.quota.window();
+        let seconds = window.as_secs() + u64::from(window.subsec_nanos() > 0);
+        write!(f, "{}-{seconds}s", self.0.whose)
+    }
 }
