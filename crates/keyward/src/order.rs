@@ -28,11 +28,12 @@ pub(crate) async fn judge<'r, H: Head + ?Sized>(
     let candidates = candidates(guard, trail)?;
     let Some(verified) = authenticate(guard, trail, &shut, candidates, patience).await? else { return Ok(shut.missing()?) };
     let authorised = authorise(guard, trail, shut, verified)?;
+    let cost = authorised.cost();
     let counted = Counted::count(guard, trail, &authorised, patience).await?;
     match authorised.charged(counted) {
         Ok(allowed) => {
             if let Some(principal) = allowed.principal() {
-                try_new_limits(guard, trail, principal);
+                try_new_limits(guard, trail, principal, cost);
             }
             Ok(allowed)
         }
@@ -125,6 +126,9 @@ fn authorise<'r, H: Head + ?Sized>(
     {
         let lacks = |requirement: &Requirement| Allowed::lacks_of(authorised.principal(), requirement);
         let told = match policy::route(&guard.policy.report_only.routes, trail.head.method(), path) {
+            RouteMatch::Route(route) if trail.client.address.is_some() && !route.network.admits(&trail.client) => {
+                Some(Kind::Address)
+            }
             RouteMatch::Route(route) => lacks(&route.requirement),
             RouteMatch::MethodNotNamed => Some(Kind::Route),
             RouteMatch::Ambiguous => Some(Kind::Path),
@@ -138,7 +142,7 @@ fn authorise<'r, H: Head + ?Sized>(
 }
 
 /// Rules that are only reported (after the enforced ones, so that they never charge for a refused request).
-fn try_new_limits<H: Head + ?Sized>(guard: &Parts, trail: &mut Trail<'_, H>, principal: &Principal) {
+fn try_new_limits<H: Head + ?Sized>(guard: &Parts, trail: &mut Trail<'_, H>, principal: &Principal, cost: u32) {
     let rules = &guard.policy.report_only.limits;
     if rules.is_nothing() {
         return;
@@ -147,7 +151,7 @@ fn try_new_limits<H: Head + ?Sized>(guard: &Parts, trail: &mut Trail<'_, H>, pri
     if buckets.is_empty() {
         return; // An owner's quota, and a key without an owner.
     }
-    let taking = Taking { now: trail.now, buckets: &buckets, cost: 1, peek: trail.trace.is_some() };
+    let taking = Taking { now: trail.now, buckets: &buckets, cost, peek: trail.trace.is_some() };
     if let Answer::Ready(Ok(charge)) = guard.report_only_limits.take(&taking)
         && charge.refused_for.is_some()
     {

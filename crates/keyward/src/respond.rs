@@ -205,7 +205,12 @@ struct Problem<'a> {
     detail: &'a str,
     code: &'static str,
     request_id: &'a str,
+    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
+    violated_policies: Option<Vec<String>>,
 }
+
+/// draft-ietf-httpapi-ratelimit-headers-10 §6.1: a quota that was used up, and which ones.
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
 fn render(refused: &Refused<'_>) -> Denial {
     let policy = &refused.guard.policy;
@@ -217,14 +222,21 @@ fn render(refused: &Refused<'_>) -> Denial {
         let json = HeaderValue::from_static("application/json");
         match policy.response.body {
             BodyStyle::Problem => {
-                let title = status.canonical_reason().unwrap_or_default();
+                let is_quota = refused.kind == Kind::Limited;
+                let violated = refused.standings.iter().filter(|standing| standing.is_violated);
                 let problem = Problem {
-                    r#type: "about:blank",
-                    title,
+                    r#type: if is_quota { QUOTA_EXCEEDED } else { "about:blank" },
+                    // RFC 9457 §4.2.1: the status's own words, unless the type has others.
+                    title: if is_quota {
+                        "Request cannot be satisfied as assigned quota has been exceeded"
+                    } else {
+                        status.canonical_reason().unwrap_or_default()
+                    },
                     status: status.as_u16(),
                     detail,
                     code,
                     request_id: refused.request_id.as_str(),
+                    violated_policies: is_quota.then(|| violated.map(|standing| standing.name().to_string()).collect()),
                 };
                 (HeaderValue::from_static("application/problem+json"), as_json(&problem))
             }

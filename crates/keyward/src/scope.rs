@@ -84,6 +84,8 @@ pub struct Requirement {
     pub(crate) scopes: Demand,
     /// Empty: any.
     pub(crate) kinds: Vec<Box<str>>,
+    /// How many permissions a request takes of each quota; 0 where it is not said.
+    pub(crate) cost: u32,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,7 +102,7 @@ impl Requirement {
     /// # Errors
     /// [`BadScope`] for a scope with a `*`: a demand names what it means.
     pub fn all_of<S: AsRef<str>>(scopes: impl IntoIterator<Item = S>) -> Result<Self, BadScope> {
-        Ok(Self { scopes: Demand::All(demandable(scopes)?), kinds: Vec::new() })
+        Ok(Self { scopes: Demand::All(demandable(scopes)?), ..Self::default() })
     }
 
     /// At least one of these scopes.
@@ -108,7 +110,7 @@ impl Requirement {
     /// # Errors
     /// As [`Requirement::all_of`].
     pub fn any_of<S: AsRef<str>>(scopes: impl IntoIterator<Item = S>) -> Result<Self, BadScope> {
-        Ok(Self { scopes: Demand::Any(demandable(scopes)?), kinds: Vec::new() })
+        Ok(Self { scopes: Demand::Any(demandable(scopes)?), ..Self::default() })
     }
 
     /// One of these kinds, beside the scopes.
@@ -118,6 +120,16 @@ impl Requirement {
         self
     }
 
+    /// Takes so many permissions of each quota (1) instead of one: for requests that are dear. Where several requirements say
+    /// it, the most counts; a quota that never has as many gives all that it has. Within another guard of the same policy
+    /// nothing is charged a second time.
+    #[must_use]
+    pub fn costing(mut self, permissions: u32) -> Self {
+        self.cost = permissions;
+        self
+    }
+
+    /// Whether it keeps anybody out.
     pub(crate) fn is_nothing(&self) -> bool {
         self.scopes == Demand::Nothing && self.kinds.is_empty()
     }
@@ -165,7 +177,7 @@ impl Requirement {
     /// For [`scopes!`], which has checked them.
     #[doc(hidden)]
     pub fn of_literals(scopes: &[&str]) -> Self {
-        Self { scopes: Demand::All(scopes.iter().map(|&scope| scope.into()).collect()), kinds: Vec::new() }
+        Self { scopes: Demand::All(scopes.iter().map(|&scope| scope.into()).collect()), ..Self::default() }
     }
 }
 

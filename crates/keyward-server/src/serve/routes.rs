@@ -42,10 +42,33 @@ struct WhoAmI {
     principal: PrincipalTold,
     request_id: String,
     client_ip: Option<IpAddr>,
+    /// Each quota that this request was charged to, and what is left of it.
+    limits: Vec<Limit>,
+}
+
+#[derive(Serialize)]
+struct Limit {
+    name: String,
+    quota: u32,
+    window_seconds: f64,
+    remaining: u32,
+    full_in_seconds: f64,
 }
 
 async fn whoami(who: Authenticated, Extension(pass): Extension<Pass>) -> impl IntoResponse {
-    Json(WhoAmI { principal: PrincipalTold::of(&who), request_id: pass.request_id().to_string(), client_ip: pass.client() })
+    let limits = pass.quotas().iter().map(|standing| Limit {
+        name: standing.name().to_string(),
+        quota: standing.quota.count(),
+        window_seconds: standing.quota.window().as_secs_f64(),
+        remaining: standing.remaining,
+        full_in_seconds: standing.full_in.as_secs_f64(),
+    });
+    Json(WhoAmI {
+        principal: PrincipalTold::of(&who),
+        request_id: pass.request_id().to_string(),
+        client_ip: pass.client(),
+        limits: limits.collect(),
+    })
 }
 
 async fn nothing_here() -> Response {

@@ -132,6 +132,9 @@ pub struct Route {
     pub(crate) any_scope: Vec<String>,
     pub(crate) kinds: Vec<String>,
     pub(crate) optional: bool,
+    pub(crate) allow: Option<Vec<String>>,
+    pub(crate) deny: Vec<String>,
+    pub(crate) cost: Option<u32>,
 }
 
 impl Route {
@@ -166,6 +169,27 @@ impl Route {
     #[must_use]
     pub fn kinds<S: Into<String>>(mut self, kinds: impl IntoIterator<Item = S>) -> Self {
         self.kinds = kinds.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// From these networks only, beside what the policy's networks say.
+    #[must_use]
+    pub fn allow<N: Into<String>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
+        self.allow = Some(networks.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Not from these networks.
+    #[must_use]
+    pub fn deny<N: Into<String>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
+        self.deny = networks.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// A request takes so many permissions of each quota (1).
+    #[must_use]
+    pub fn cost(mut self, permissions: u32) -> Self {
+        self.cost = Some(permissions);
         self
     }
 

@@ -118,6 +118,8 @@ pub(crate) struct RouteRule {
     /// Empty: every method.
     pub(crate) methods: Vec<Box<str>>,
     pub(crate) requirement: Requirement,
+    /// Beside the policy's.
+    pub(crate) network: NetworkRules,
     pub(crate) optional: bool,
 }
 

@@ -8,6 +8,7 @@ use crate::scope::Requirement;
 /// Proof that a principal may do what the request asks for.
 pub(crate) struct Authorised {
     principal: Principal,
+    cost: u32,
 }
 
 /// A principal that may not do what the request asks for.
@@ -33,10 +34,10 @@ impl Authorised {
         } else {
             Self::lacks(verified.principal(), &shut, client)
         };
-        let principal = verified.into_principal();
+        let (principal, cost) = (verified.into_principal(), shut.cost());
         match failed {
             Some((kind, unmet)) => Err(Unauthorised { kind, principal, unmet }),
-            None => Ok(Self { principal }),
+            None => Ok(Self { principal, cost }),
         }
     }
 
@@ -54,6 +55,11 @@ impl Authorised {
 
     pub(crate) fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// How many permissions the request takes of each quota.
+    pub(crate) fn cost(&self) -> u32 {
+        self.cost
     }
 
     /// Within its limits: the end of the decision. Who was refused, otherwise.

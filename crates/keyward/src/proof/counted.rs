@@ -30,7 +30,7 @@ impl Counted {
         if buckets.is_empty() {
             return Ok(Self { is_refused: false });
         }
-        let taking = Taking { now: trail.now, buckets: &buckets, cost: 1, peek: trail.trace.is_some() };
+        let taking = Taking { now: trail.now, buckets: &buckets, cost: authorised.cost(), peek: trail.trace.is_some() };
         let Charge { refused_for, standings } = patience.get(guard.limits.take(&taking)).await?;
         trail.retry_after = refused_for;
         trail.standings = standings;

@@ -44,16 +44,18 @@ impl<'g> Gate<'g> {
             trail.told("preflight");
             return Ok(Self::Open(Allowed::preflight()));
         }
-        let (requirement, optional) = match policy::route(&policy.routes, head.method(), path) {
-            RouteMatch::Unnamed => (None, false),
-            RouteMatch::Route(route) => (Some(&route.requirement), route.optional),
+        let route = match policy::route(&policy.routes, head.method(), path) {
+            RouteMatch::Unnamed => None,
+            RouteMatch::Route(route) => Some(route),
             RouteMatch::MethodNotNamed => return Err(Kind::Route),
             RouteMatch::Ambiguous => return Err(Kind::Path),
         };
-        if guard.needs_client && trail.client.address.is_none() {
+        let (requirement, optional) = (route.map(|route| &route.requirement), route.is_some_and(|route| route.optional));
+        let here = route.map(|route| &route.network).filter(|network| !network.is_anybody());
+        if (guard.needs_client || here.is_some()) && trail.client.address.is_none() {
             return Err(trail.no_peer());
         }
-        if !policy.network.admits(&trail.client) {
+        if !policy.network.admits(&trail.client) || here.is_some_and(|network| !network.admits(&trail.client)) {
             return Err(Kind::Address);
         }
         if !policy.report_only.network.admits(&trail.client) {
@@ -79,6 +81,11 @@ impl<'g> Shut<'g> {
             (false, true) if needs_nothing => Ok(Allowed::anonymous(false)),
             _ => Err(Kind::Missing),
         }
+    }
+
+    /// How many permissions the request takes of each quota.
+    pub(super) fn cost(&self) -> u32 {
+        self.requirements().map(|requirement| requirement.cost).max().unwrap_or(0).max(1)
     }
 
     /// All that is demanded of whoever comes.

@@ -54,15 +54,26 @@ impl Checker {
                     "move it up, or give the earlier route methods",
                 );
             }
-            let requirement = Requirement { scopes, kinds: route.kinds.iter().map(|kind| kind.as_str().into()).collect() };
-            routes.push(RouteRule { pattern, methods, requirement, optional: route.optional });
+            if route.cost == Some(0) {
+                self.fault(
+                    format!("{field}.cost"),
+                    "takes nothing",
+                    "write 1 or more; a path that is never limited is an open one",
+                );
+            }
+            let kinds = route.kinds.iter().map(|kind| kind.as_str().into()).collect();
+            let requirement = Requirement { scopes, kinds, cost: route.cost.unwrap_or(0) };
+            let network = self.network(&field, route.allow.as_deref(), &route.deny);
+            routes.push(RouteRule { pattern, methods, requirement, network, optional: route.optional });
         }
         routes
     }
 
     pub(super) fn routes_below_open_paths(&mut self, routes: &[RouteRule], open_paths: &[PathPattern]) {
         for (index, route) in routes.iter().enumerate() {
-            if !route.requirement.is_nothing() && open_paths.iter().any(|open| open.covers(&route.pattern)) {
+            if !(route.requirement.is_nothing() && route.network.is_anybody())
+                && open_paths.iter().any(|open| open.covers(&route.pattern))
+            {
                 self.fault(
                     format!("routes[{index}].path"),
                     "demands something of a path that is open",
