@@ -69,6 +69,7 @@ impl Checker {
     }
 
     pub(super) fn limits(&mut self, field: &str, written: &LimitsFile) -> LimitRules {
+        let mut names: Vec<String> = Vec::new();
         let mut list = |name: &str, written: &[String]| {
             let field = format!("{field}.{name}");
             let mut seen: Vec<Quota> = Vec::new();
@@ -77,6 +78,14 @@ impl Checker {
                 if seen.iter().any(|earlier| earlier.window() == quota.window()) {
                     checker.fault(field, "limits a window that is limited already", "keep the smaller of the two");
                     return None;
+                }
+                // Answers tell quotas apart by their names.
+                if let Some(name) = quota.name() {
+                    if names.iter().any(|earlier| earlier == name) {
+                        checker.fault(field, format!("is called `{name}`, as another quota is"), "give it another name");
+                        return None;
+                    }
+                    names.push(name.to_owned());
                 }
                 seen.push(quota);
                 Some(quota)
