@@ -132,9 +132,6 @@ fn no_sql(by: &str, error: &OpenError) -> Failure {
         OpenErrorKind::LostRevocations if told.contains("accept_lost_revocations()") => {
             Failure::Fault(format!("{told}, which is --accept-lost-revocations here"))
         }
-        OpenErrorKind::Restored => {
-            Failure::Fault(format!("{told}: `keyward serve` does, and so does every command that changes keys"))
-        }
         _ => Failure::Fault(told),
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use keyward::Fault;
 use keyward::key::{KeyDigest, KeyId, Record, StoredSecret};
 use keyward::store::{Attribution, Change, Journalled, Refused};
 
 use crate::connection::values;
 use crate::database::Shared;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::known::Known;
 use crate::record::text;
 use crate::writing::{JournalRow, Writing};
@@ -18,6 +19,37 @@ const RETIRE: &str =
 
 impl Shared {
     pub(crate) async fn change(&self, id: &KeyId, change: Change, by: &Attribution) -> Outcome<Arc<Record>> {
+        let is_revocation = matches!(change, Change::Revoke(_));
+        match self.change_read(id, change, by).await {
+            // Of all changes, this one does not need to know what was there.
+            Err(Failure::Damaged(fault)) if is_revocation => {
+                self.revoke_unread(id, by).await?;
+                Err(Failure::Damaged(Fault::new(format!("{fault}. It was revoked all the same"))))
+            }
+            changed => changed,
+        }
+    }
+
+    async fn revoke_unread(&self, id: &KeyId, by: &Attribution) -> Outcome<()> {
+        let mut writing = self.begin(1).await?;
+        let values = values![by.at.unix_nanoseconds(), writing.revision, id.as_str()];
+        let sql = "UPDATE keyward_keys SET revoked = $1, revision = $2 WHERE id = $3 AND revoked IS NULL";
+        if writing.run(sql, values).await? == 0 {
+            return writing.roll_back().await;
+        }
+        writing.journal(vec![JournalRow::of(Journalled::new(by, "revoke", *id, None, None))]).await?;
+        self.write_down(&mut writing, id, by).await?;
+        writing.commit().await
+    }
+
+    /// Before the commit: a revocation that is acknowledged is in the file.
+    async fn write_down(&self, writing: &mut Writing, id: &KeyId, by: &Attribution) -> Outcome<()> {
+        let Some(file) = &self.revocations else { return Ok(()) };
+        let bytes = file.append(writing.revision, *id, by).await?;
+        writing.run("UPDATE keyward_store SET revocation_bytes = $1", values![bytes]).await.map(drop)
+    }
+
+    async fn change_read(&self, id: &KeyId, change: Change, by: &Attribution) -> Outcome<Arc<Record>> {
         let mut writing = self.begin(1).await?;
         match self.change_in(&mut writing, id, change, by).await {
             Ok((record, true)) => {
@@ -59,10 +91,8 @@ impl Shared {
             replace_secrets(writing, &after).await?;
         }
         writing.journal(vec![JournalRow::of(row)]).await?;
-        if is_revocation && let Some(file) = &self.revocations {
-            // Before the commit: a revocation that is acknowledged is in the file.
-            let bytes = file.append(writing.revision, *id, by).await?;
-            writing.run("UPDATE keyward_store SET revocation_bytes = $1", values![bytes]).await?;
+        if is_revocation {
+            self.write_down(writing, id, by).await?;
         }
         Ok((after, true))
     }

@@ -294,7 +294,12 @@ impl Session {
             // Not when the first row is written: a transaction that has read by then could not go on.
             Dialect::Sqlite => "BEGIN IMMEDIATE",
             // Each statement sees what was there when it began, so what is read behind the counter's lock is the latest.
-            Dialect::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+            //
+            // A change is on the disk when it is acknowledged, whatever the server's default. A stricter default stays.
+            Dialect::Postgres => {
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+                 SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+            }
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! The store over either database.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use keyward::store::{
     Attribution, Change, Filter, Insert, Inserted, Journalled, KeyStore, Ledger, News, Presented, RecordStore, Refused,
     SlotUsage, Use,
 };
-use keyward::{Answer, Fault};
+use keyward::{Answer, Fault, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     /// How far the database was when it was opened, before anything of it was kept.
     pub(crate) opened: Seen,
     pub(crate) revocations: Option<Revocations>,
+    /// What the file of revocations names, for somebody who only reads: it holds, whether the database has it or not yet.
+    pub(crate) named: HashMap<KeyId, Timestamp>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -60,6 +62,7 @@ impl Database {
         settings: Settings,
         runtime: Handle,
         revocations: Option<Revocations>,
+        named: HashMap<KeyId, Timestamp>,
     ) -> Outcome<Self> {
         let mut session = pools.reader(settings.deadline).await?;
         let opened = Seen::read(&mut session).await?;
@@ -75,6 +78,7 @@ impl Database {
             flush: Arc::default(),
             opened,
             revocations,
+            named,
             tasks: Mutex::default(),
         }));
         let shared = &database.0;

@@ -12,6 +12,8 @@ pub(crate) enum Failure {
     Refused(Refused),
     /// The connection is broken, or was before anything was asked: another may be good.
     Broken(Fault),
+    /// What is stored cannot be read: this row, whatever becomes of others.
+    Damaged(Fault),
     /// It cannot be told.
     Fault(Fault),
 }
@@ -66,6 +68,9 @@ impl Failure {
                 "57014" | "55P03" => "it took too long, perhaps because another change holds it up: try again",
                 "28000" | "28P01" => "check the user and the password in the address, and what pg_hba.conf lets in",
                 "3D000" => "make it with `createdb`, or name another",
+                "26000" | "42P05" => {
+                    "a pooler in transaction mode is between: connect to the server itself, or set the pooler to session mode"
+                }
                 "25006" => "it takes no changes: connect to the primary server",
                 "25P03" => "the transaction waited too long for this process: check its load",
                 "42501" => "give the role its rights on the tables whose names begin with keyward_",
@@ -74,6 +79,8 @@ impl Failure {
                 "53300" => "it has no connection left: raise max_connections, or use fewer",
                 _ => "see its log",
             },
+            // A rollback journal waits for somebody who may write.
+            (_, Some(776)) => "a change was interrupted, or is being made just now: try again, or open it for writing once",
             (_, Some(number)) => match number & 0xff {
                 5 | 6 => "another process is writing to it: try again, and end what holds it up",
                 8 => "it is read-only: check its permissions and those of its folder",
@@ -92,7 +99,7 @@ impl Failure {
     pub(crate) fn into_fault(self) -> Fault {
         match self {
             Self::Refused(refused) => Fault::new(format!("the database refused what had been checked: {refused}")),
-            Self::Broken(fault) | Self::Fault(fault) => fault,
+            Self::Broken(fault) | Self::Damaged(fault) | Self::Fault(fault) => fault,
         }
     }
 }

@@ -31,9 +31,6 @@ pub enum OpenErrorKind {
     Version,
     /// The file of revocations is missing, shorter than it was, damaged, or another database's.
     LostRevocations,
-    /// The database has lost revocations that the file names, and is open for reading only: opened for writing, it makes them
-    /// again.
-    Restored,
     /// The database cannot be reached, or failed.
     Database,
 }
@@ -95,7 +92,7 @@ pub(crate) async fn migrate(session: &mut Session, may_write: bool) -> Result<()
     }
     if found < wanted && !may_write {
         let text = if found == 0 {
-            "there are no tables of Keyward here: name the right database (and, for PostgreSQL, the search_path), or open it for writing once, which makes them".to_owned()
+            "there are no tables of Keyward here: name the right database (for PostgreSQL also the search_path, and a role that may use the schema), or open it for writing once, which makes them".to_owned()
         } else {
             format!("the database has version {found} of the schema and needs {wanted}: open it for writing once")
         };

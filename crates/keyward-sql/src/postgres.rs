@@ -1,5 +1,6 @@
 //! Keys in PostgreSQL.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -79,6 +80,7 @@ impl PostgresBuilder {
 
     async fn connect_on(self, runtime: Handle) -> Result<PostgresStore, OpenError> {
         let settings = self.common.settings();
+        check_parameters(&self.url)?;
         // The error would tell pieces of what cannot be read, and one of them may be the password.
         let options = PgConnectOptions::from_str(&self.url).map_err(|_| {
             OpenError::new(OpenErrorKind::Address, "the address of the database cannot be read: write postgres://USER:PASSWORD@HOST:PORT/DATABASE, and what is no letter or digit in the password as %XX")
@@ -117,7 +119,7 @@ impl PostgresBuilder {
         let connection = pool.acquire().await.map_err(|error| Failure::of(&error))?;
         let mut session = Session::of_postgres(connection, Duration::from_secs(3600));
         if settings.read_only {
-            session.script("BEGIN").await?;
+            session.script("BEGIN READ ONLY").await?;
         } else {
             session.begin().await?;
             // One node at a time makes the tables. Any number does, as long as it stays the same.
@@ -133,27 +135,60 @@ impl PostgresBuilder {
         session.commit().await?;
 
         let pools = Pools::Postgres { pool, read_only: settings.read_only };
-        let database = Database::over(pools, settings, runtime, None).await?;
+        let database = Database::over(pools, settings, runtime, None, HashMap::new()).await?;
         Ok(PostgresStore(self.common.cached(database)))
     }
+}
+
+/// What may stand behind the `?` of an address: what the driver reads.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// Refuses what the driver would pass over, and write to the log with its value: a misspelt `sslmode`, which leaves the connection
+/// open to others, or the end of a password with a `?` in it.
+fn check_parameters(url: &str) -> Result<(), OpenError> {
+    let Some((_, query)) = url.split_once('?') else { return Ok(()) };
+    let is_known = |name: &str| PARAMETERS.contains(&name) || name.starts_with("options[");
+    let names = query.split('&').map(|parameter| parameter.split_once('=').map_or(parameter, |(name, _)| name));
+    if names.filter(|name| !name.is_empty()).all(is_known) {
+        return Ok(());
+    }
+    let text = format!(
+        "the address of the database has a parameter that is not known: behind `?` there may be {}; a `?` in a password is written %3F",
+        PARAMETERS.join(", ")
+    );
+    Err(OpenError::new(OpenErrorKind::Address, text))
 }
 
 /// What every connection begins with.
 fn session_settings(settings: &Settings) -> String {
     let milliseconds = settings.deadline.as_millis().max(1);
-    let read_only = if settings.read_only { "on" } else { "off" };
     // What this process does not wait for any more, the server gives up as well; and a process that was stopped in the middle of a
     // change does not hold up all others.
-    //
-    // A change is on the disk when it is acknowledged, whatever the server's default. A stricter default stays.
     //
     // Every statement here goes by an index, row by row, and gives few rows. The planner takes some for large queries: it would
     // read all secrets once for a page of keys, or spend tens of milliseconds on compiling the plan. And a plan that is made while
     // the tables are empty is kept for as long as the connection.
     format!(
         "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = {milliseconds}; \
-         SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
-         SET default_transaction_read_only = {read_only}; \
          SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
          SET enable_material = off; SET enable_bitmapscan = off; SET enable_sort = off; SET max_parallel_workers_per_gather = 0; SET jit = off"
     )

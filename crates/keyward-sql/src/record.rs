@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use keyward::key::{Argon2Hash, Epoch, KeyDigest, KeyId, Record, Slot, StoredSecret};
-use keyward::{AddressList, Timestamp};
+use keyward::{AddressList, Fault, Timestamp};
 
 use crate::connection::{Row, Value, values};
 use crate::failure::{Failure, Outcome};
@@ -37,10 +37,12 @@ pub(crate) const SELECT_FOUND: &str =
 /// The record in a row of [`SELECT_RECORD`].
 pub(crate) fn read_record(row: &Row) -> Outcome<Record> {
     let Some(id) = row.get::<Option<String>>(0)? else {
-        return Err(Failure::fault("a row of keyward_secrets names a key that keyward_keys has not: restore a backup"));
+        let text = "a row of keyward_secrets names a key that keyward_keys has not: restore a backup";
+        return Err(Failure::Damaged(Fault::new(text)));
     };
     let bad = |what: &str| {
-        Failure::fault(format!("the row of key {id} in keyward_keys is damaged: {what}; mend it, or restore a backup"))
+        let text = format!("the row of key {id} in keyward_keys is damaged: {what}; mend it, or restore a backup");
+        Failure::Damaged(Fault::new(text))
     };
     let time = |column: usize| Ok::<_, Failure>(row.get::<Option<i64>>(column)?.map(Timestamp::from_unix_nanoseconds));
     let text = |column: usize| Ok::<_, Failure>(row.get::<Option<String>>(column)?.map(|text| read_text(&text).into_owned()));

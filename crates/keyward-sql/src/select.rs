@@ -48,12 +48,26 @@ impl Shared {
     pub(crate) async fn list(&self, filter: &Filter, after: Option<KeyId>, limit: usize) -> Outcome<Vec<Arc<Record>>> {
         let (conditions, _) = conditions(filter, after, limit);
         let sql = format!("{SELECT_RECORD} {conditions}");
-        self.records(sql, || self::conditions(filter, after, limit).1).await
+        let mut records = self.records(sql, || self::conditions(filter, after, limit).1).await?;
+        if !self.named.is_empty() {
+            // What the database takes for live may be revoked.
+            records.retain(|record| filter.matches(record));
+        }
+        Ok(records)
     }
 
     async fn records(&self, sql: String, values: impl Fn() -> Vec<Value>) -> Outcome<Vec<Arc<Record>>> {
         let rows = self.read(sql, values).await?;
-        rows.iter().map(|row| read_record(row).map(Arc::new)).collect()
+        let records = rows.iter().map(|row| {
+            let record = read_record(row)?;
+            if let Some(at) = self.named.get(&record.id)
+                && !record.is_revoked()
+            {
+                record.revoke(*at);
+            }
+            Ok(Arc::new(record))
+        });
+        records.collect()
     }
 
     pub(crate) async fn journal(&self, after: u64, limit: usize) -> Outcome<Vec<Journalled>> {

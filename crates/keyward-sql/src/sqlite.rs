@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use keyward::Cached;
 use keyward::SystemRandom;
 use keyward::key::Epoch;
-use keyward::store::{Change, Journalled};
+use keyward::store::Change;
 use sqlx::ConnectOptions;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -21,7 +21,6 @@ use crate::open::{OpenError, OpenErrorKind, migrate, runtime};
 use crate::place::Place;
 use crate::revocations::{self, Named, Revocation, Revocations, Unreadable};
 use crate::store::{Common, common_setters};
-use crate::writing::JournalRow;
 
 /// Keys in one SQLite file, for a machine of its own. Clones share it; other processes on the machine may open it too.
 ///
@@ -131,8 +130,13 @@ impl SqliteBuilder {
         let pools = Pools::Sqlite { writer, readers, place };
 
         let (revocations, named) = self.check_revocations(&pools, &path).await?;
-        let database = Database::over(pools, settings, runtime, revocations).await?;
-        revoke_again(database.shared(), named).await?;
+        let read_only = settings.read_only;
+        let held = named.iter().filter(|_| read_only).map(|revocation| (revocation.id, revocation.by.at)).collect();
+        let database = Database::over(pools, settings, runtime, revocations, held).await?;
+        // Another process may be in the middle of a revocation; who reads only sees it as made, by the file.
+        if !read_only {
+            revoke_again(database.shared(), named).await?;
+        }
         Ok(SqliteStore(self.common.cached(database)))
     }
 
@@ -209,7 +213,11 @@ impl SqliteBuilder {
         let row = rows.first().ok_or_else(|| foreign(path))?;
         match (row.get::<i64>(0)?, row.get::<i64>(1)?) {
             (APPLICATION_ID, _) => {}
-            (0, 0) if !read_only => session.script(format!("PRAGMA application_id = {APPLICATION_ID}")).await?,
+            (0, 0) if read_only => {
+                let text = format!("{} was not finished being made: open it for writing once", path.display());
+                return Err(OpenError::new(OpenErrorKind::Version, text));
+            }
+            (0, 0) => session.script(format!("PRAGMA application_id = {APPLICATION_ID}")).await?,
             _ => return Err(foreign(path)),
         }
         migrate(&mut session, !read_only).await?;
@@ -256,7 +264,7 @@ impl SqliteBuilder {
                     "{name} names the revocations of another database: move it away, and put this one's in its place"
                 ));
             }
-            None if known == 0 && !revocations::may_begin(file, identity).map_err(|error| failed("read", file, &error))? => {
+            None if !revocations::may_begin(file, identity).map_err(|error| failed("read", file, &error))? => {
                 return lost(format!("{name} is no list of revocations: move it away; nothing was changed"));
             }
             _ => {}
@@ -265,9 +273,12 @@ impl SqliteBuilder {
             return Ok(());
         }
         if !self.lost_revocations {
+            let what = match named.bytes {
+                0 => "is missing".to_owned(),
+                bytes => format!("can be read as far as its first {bytes} bytes, and had {known}"),
+            };
             return lost(format!(
-                "{name} has {} bytes and had {known}: it names the revocations that a restored backup may have lost; put it back, or open the database with accept_lost_revocations()",
-                named.bytes
+                "{name} {what}: it names the revocations that a restored backup may have lost. Put it back; beside a copy of the database, a copy of it under the copy's name; or open the database with accept_lost_revocations()"
             ));
         }
         tracing::error!(target: "keyward", "the file of revocations was lost; keys whose revocation a restored backup has lost are accepted again");
@@ -304,12 +315,6 @@ pub(crate) async fn revoke_again(shared: &Shared, named: Vec<Revocation>) -> Res
     if lost.is_empty() {
         return Ok(());
     }
-    if shared.settings.read_only {
-        return Err(OpenError::new(
-            OpenErrorKind::Restored,
-            "revocations that were written down are missing in the database: it was restored from an older copy, or a process was killed while it revoked a key; open it for writing once, which makes them again",
-        ));
-    }
     if lost.len() == 1 && lost.last() == named.last().as_ref() {
         tracing::warn!(target: "keyward", key = %lost[0].id, "the latest revocation was written down and is missing in the database: the process was killed while it made it, or the database was restored from an older copy; it is made now");
     } else {
@@ -319,21 +324,13 @@ pub(crate) async fn revoke_again(shared: &Shared, named: Vec<Revocation>) -> Res
         let epoch = Epoch::random(&SystemRandom).map_err(|fault| OpenError::new(OpenErrorKind::Database, fault.to_string()))?;
         match shared.change(id, Change::Revoke(epoch), by).await {
             Ok(_) | Err(Failure::Refused(_)) => {}
-            // Perhaps its record alone cannot be read, which must not keep all others from being opened.
-            Err(_) => revoke_unread(shared, Revocation { id: *id, by: by.clone() }).await?,
+            // It is revoked, as far as it is there, and must not keep all others from being opened.
+            Err(Failure::Damaged(fault)) => {
+                tracing::error!(target: "keyward", key = %id, %fault, "the record of a key that was revoked again is damaged");
+            }
+            Err(failure) => return Err(failure.into()),
         }
     }
-    Ok(())
-}
-
-/// Revokes a key whose record is damaged, without reading it.
-async fn revoke_unread(shared: &Shared, Revocation { id, by }: Revocation) -> Result<(), Failure> {
-    let mut writing = shared.begin(1).await?;
-    let values = values![by.at.unix_nanoseconds(), writing.revision, id.as_str()];
-    writing.run("UPDATE keyward_keys SET revoked = $1, revision = $2 WHERE id = $3", values).await?;
-    writing.journal(vec![JournalRow::of(Journalled::new(&by, "revoke", id, None, None))]).await?;
-    writing.commit().await?;
-    tracing::error!(target: "keyward", key = %id, "the record of a key that was revoked again is damaged: mend it, or restore a backup");
     Ok(())
 }
 

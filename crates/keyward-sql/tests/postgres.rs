@@ -59,6 +59,9 @@ async fn what_cannot_be_opened_tells_no_password() {
         ("postgres://u:hunter2@[::1:hunter2/d".to_owned(), OpenErrorKind::Address),
         ("postgres://u:hunter2@127.0.0.1:1/d".to_owned(), OpenErrorKind::Database),
         ("hunter2".to_owned(), OpenErrorKind::Address),
+        (format!("{url}?pass=hunter2"), OpenErrorKind::Address),
+        (format!("{url}?sslmod=require"), OpenErrorKind::Address),
+        ("postgres://u:12?hunter2@127.0.0.1:1/d".to_owned(), OpenErrorKind::Address),
     ] {
         let builder = PostgresStore::builder(bad.as_str()).acquire_timeout(Duration::from_secs(2));
         assert!(!format!("{builder:?}").contains("hunter2"));

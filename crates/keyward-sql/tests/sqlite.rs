@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use common::{Folder, Listener, denied, guard, mode, set_mode, time_until};
+use keyward::key::State;
 use keyward::store::{Filter, KeyStore, News, RecordStore, Update};
-use keyward::{Answer, Keys, Kind, NewKey};
+use keyward::{Answer, Keys, Kind, NewKey, Timestamp};
 use keyward_sql::{OpenErrorKind, SqliteStore};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
@@ -322,9 +323,16 @@ async fn a_restored_backup_brings_no_revoked_key_back() {
     store.close().await.unwrap();
     copy_database(&backup, &path);
 
-    let read_only = SqliteStore::builder(&path).read_only().open().await.unwrap_err();
-    assert_eq!(read_only.kind(), OpenErrorKind::Restored);
-    assert!(read_only.to_string().contains("open it for writing once"), "{read_only}");
+    // Who only reads cannot make it again, and sees it as made.
+    let reading = SqliteStore::builder(&path).read_only().open().await.unwrap();
+    assert_eq!(denied(&guard(reading.clone()), after.secret().expose()).await, Some(Kind::Revoked));
+    let at = revoked.record().revoked_at();
+    assert_eq!(Keys::new(reading.clone()).get(&after.record().id).await.unwrap().unwrap().revoked_at(), at);
+    let live = Filter { state: Some((State::Live, Timestamp::from_system(std::time::SystemTime::now()))), ..Filter::default() };
+    let names: Vec<_> = Keys::new(reading.clone()).list(&live, None, 10).await.unwrap().iter().map(|k| k.name.clone()).collect();
+    assert_eq!(names, ["kept".into()]);
+    reading.close().await.unwrap();
+    assert_eq!(number(&path, "SELECT count(*) FROM keyward_keys WHERE revoked IS NOT NULL").await, 1);
     let store = SqliteStore::open(&path).await.unwrap();
     let keys = Keys::new(store.clone());
     let again = keys.get(&after.record().id).await.unwrap().unwrap();
@@ -368,7 +376,14 @@ async fn a_backup_from_before_the_first_revocation_does_not_open_without_the_fil
     let (header, lines) = list.split_at(first_line);
     let garbage = [header, b"garbage\n", lines].concat();
     let another = [b"keyward revocations of 00\n", lines].concat();
-    for (content, told) in [(None, "has 0 bytes"), (Some(garbage), "line 2 of"), (Some(another), "another database")] {
+    let other_file = b"my own notes, which are of some length and no list of revocations at all".to_vec();
+    for (content, told) in [
+        (None, "is missing"),
+        (Some(garbage), "line 2 of"),
+        (Some(another), "another database"),
+        (Some(other_file), "is no list"),
+        (Some(header[..20].to_vec()), "is missing"),
+    ] {
         let _ = std::fs::remove_file(&file);
         if let Some(content) = content {
             std::fs::write(&file, content).unwrap();
@@ -422,6 +437,56 @@ async fn damage_is_a_fault_and_not_an_unknown_key() {
         let expected = if damage.starts_with("DELETE") { Kind::Unavailable } else { Kind::Unknown };
         assert_eq!(current, Some(expected), "{damage}");
     }
+}
+
+#[tokio::test]
+async fn a_damaged_record_can_be_revoked_and_the_damage_is_told() {
+    let folder = Folder::new();
+    let path = folder.join("keys.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let id = Keys::new(store.clone()).create(NewKey::named("k")).await.unwrap().record().id;
+    store.close().await.unwrap();
+    script(&path, "UPDATE keyward_keys SET scopes = 'x'").await;
+    let store = SqliteStore::open(&path).await.unwrap();
+    for _ in 0..2 {
+        let fault = Keys::new(store.clone()).acting_as("ada").revoke(&id).await.unwrap_err().to_string();
+        assert!(fault.contains("is damaged") && fault.contains("revoked all the same"), "{fault}");
+    }
+    store.close().await.unwrap();
+    assert_eq!(number(&path, "SELECT count(*) FROM keyward_keys WHERE revoked IS NOT NULL").await, 1);
+    assert_eq!(number(&path, "SELECT count(*) FROM keyward_journal WHERE action = 'revoke' AND actor = 'ada'").await, 1);
+    assert_eq!(std::fs::read_to_string(folder.join("keys.db.revocations")).unwrap().lines().count(), 2);
+}
+
+#[tokio::test]
+async fn looking_at_a_database_that_is_not_made_yet_says_so() {
+    let folder = Folder::new();
+    let path = folder.join("keys.db");
+    std::fs::write(&path, "").unwrap();
+    set_mode(&path, 0o600);
+    let error = SqliteStore::builder(&path).read_only().open().await.unwrap_err();
+    assert!(error.kind() == OpenErrorKind::Version && error.to_string().contains("open it for writing once"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looking_while_keys_are_revoked_is_no_alarm() {
+    let folder = Folder::new();
+    let path = folder.join("keys.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let keys = Keys::new(store.clone());
+    let mut ids = Vec::new();
+    for _ in 0..60 {
+        ids.push(keys.create(NewKey::named("k")).await.unwrap().record().id);
+    }
+    let revoking = tokio::spawn(async move {
+        for id in ids {
+            keys.revoke(&id).await.unwrap();
+        }
+    });
+    while !revoking.is_finished() {
+        SqliteStore::builder(&path).read_only().open().await.unwrap().close().await.unwrap();
+    }
+    revoking.await.unwrap();
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::head::Head;
 use crate::proof::Allowed;
 use crate::trail::Trail;
 
-/// One decision, told. Serialises to the fields of the JSON audit line.
+/// One decision, told; or that limits are not shared any more, or again ([`AuditEvent::of_limits`]). Serialises to the fields of the JSON audit line.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[non_exhaustive]
 pub struct AuditEvent<'a> {
@@ -20,13 +20,14 @@ pub struct AuditEvent<'a> {
     pub timestamp: Timestamp,
     /// How urgent it is.
     pub level: Level,
-    /// `api_key_accepted`, `api_key_rejected`, `anonymous_accepted`, or `open_access` where no key is looked at.
+    /// `api_key_accepted`, `api_key_rejected`, `anonymous_accepted`, or `open_access` where no key is looked at; `limits_away`,
+    /// `limits_back`.
     pub event: &'static str,
-    /// `allow` or `deny`.
+    /// `allow` or `deny`; `away` or `back` where nobody asked for anything.
     pub outcome: &'static str,
-    /// The denial's kind, or `valid`, `anonymous`, `open-access`.
+    /// The denial's kind, or `valid`, `anonymous`, `open-access`; for limits, what holds while they are away.
     pub reason: &'static str,
-    /// The status of a denial; 200 stands for "it goes on".
+    /// The status of a denial; 200 stands for "it goes on", 0 for what is no request.
     pub status: u16,
     /// The request's id.
     pub request_id: &'a str,
@@ -97,6 +98,36 @@ impl std::str::FromStr for Level {
             .into_iter()
             .find(|level| level.as_str().eq_ignore_ascii_case(text))
             .ok_or("a level is DEBUG, INFO, WARNING or ERROR")
+    }
+}
+
+impl AuditEvent<'static> {
+    /// Limits that several processes share are away, or back: what holds of them has changed for every request. `mode` is what
+    /// holds while they are away. Nothing else is known of such an event, so its other fields are empty.
+    pub fn of_limits(away: bool, mode: &'static str, timestamp: Timestamp, event_id: u128) -> Self {
+        Self {
+            timestamp,
+            level: if away { Level::Warning } else { Level::Info },
+            event: if away { "limits_away" } else { "limits_back" },
+            outcome: if away { "away" } else { "back" },
+            reason: mode,
+            status: 0,
+            request_id: "",
+            event_id,
+            method: "",
+            path: "",
+            client_ip: None,
+            client_ip_flagged: false,
+            key_status: "absent",
+            key_id: None,
+            key_prefix: None,
+            name: None,
+            owner: None,
+            authenticator: None,
+            source: None,
+            report_only: None,
+            latency: None,
+        }
     }
 }
 

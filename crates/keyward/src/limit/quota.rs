@@ -36,7 +36,7 @@ const MOST_NAME: usize = 20;
 /// What was written is no quota.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no quota: write COUNT/unit or COUNT/NUMBERunit with second, minute, hour or day (s, m, h, d), like 100/hour or 5/10s; at most 1000000000, over at most 366 days; with a name, burst=100/minute: a letter, then at most 19 more letters, digits, `-` and `_`"
+    "`{0}` is no quota: write COUNT/unit or COUNT/NUMBERunit with second, minute, hour or day (s, m, h, d), like 100/hour or 5/10s; at most 1000000000, over at most 366 days; with a name: burst=100/minute"
 )]
 pub struct BadQuota(String);
 
