@@ -11,6 +11,8 @@ mod pages {
     struct Core;
     #[doc = include_str!("../../docs/policy.md")]
     struct Policy;
+    #[doc = include_str!("../../docs/redis.md")]
+    struct Redis;
     #[doc = include_str!("../../docs/storage.md")]
     struct Storage;
     #[doc = include_str!("../../docs/tower.md")]

@@ -121,6 +121,7 @@ Examples:
   keyward serve
   keyward serve --policy policy.toml --database postgres://keyward@db/keys --listen 0.0.0.0:8080
   KEYWARD_POLICY=policy.toml keyward serve --keys keys.jsonl --listen 127.0.0.1:0
+  KEYWARD_REDIS=rediss://keyward:…@redis keyward serve --redis-nodes 4 --policy policy.toml --listen 0.0.0.0:8080
 
 The first start on a database makes a bootstrap key and tells it once on standard error, with a curl line that uses it. Where
 standard error is no terminal and the listener is no loopback address, it is written to a new file instead.
@@ -135,6 +136,19 @@ pub(crate) struct Serve {
     /// How many connections at once; others wait until one ends [env: KEYWARD_MAX_CONNECTIONS] [default: 10000]
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     max_connections: Option<OsString>,
+    /// Count limits and bad keys in Redis or Valkey, together with all who name the same one: redis://… or rediss://… [env: KEYWARD_REDIS]
+    // Not parsed by clap, which would repeat a password in its error.
+    #[arg(long, value_name = "URL")]
+    redis: Option<OsString>,
+    /// What holds while Redis is away: local (counted here, divided by the number of nodes), deny or open [env: KEYWARD_REDIS_AWAY] [default: local]
+    #[arg(long, value_name = "MODE")]
+    redis_away: Option<OsString>,
+    /// Among how many nodes limits are divided while Redis is away [env: KEYWARD_REDIS_NODES] [default: 1]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    redis_nodes: Option<OsString>,
+    /// What the counters' names in Redis begin with: services that share none have one each [env: KEYWARD_REDIS_NAMESPACE] [default: keyward]
+    #[arg(long, value_name = "NAME")]
+    redis_namespace: Option<OsString>,
 }
 
 impl Serve {
@@ -146,6 +160,22 @@ impl Serve {
         let text = setting.value.to_string_lossy();
         listen_address(&text)
             .map_err(|problem| Failure::Configuration(format!("{}: `{}` is no address: {problem}", setting.name, visible(&text))))
+    }
+
+    pub(crate) fn redis(&self) -> Option<Setting> {
+        Setting::of(self.redis.as_deref(), "--redis", "KEYWARD_REDIS")
+    }
+
+    pub(crate) fn redis_away(&self) -> Option<Setting> {
+        Setting::of(self.redis_away.as_deref(), "--redis-away", "KEYWARD_REDIS_AWAY")
+    }
+
+    pub(crate) fn redis_nodes(&self) -> Option<Setting> {
+        Setting::of(self.redis_nodes.as_deref(), "--redis-nodes", "KEYWARD_REDIS_NODES")
+    }
+
+    pub(crate) fn redis_namespace(&self) -> Option<Setting> {
+        Setting::of(self.redis_namespace.as_deref(), "--redis-namespace", "KEYWARD_REDIS_NAMESPACE")
     }
 
     /// How many connections there may be at once.

@@ -12,5 +12,6 @@ mod error;
 mod folder;
 pub mod postgres;
 mod processes;
+pub mod redis;
 
 pub use error::ServiceError;

@@ -6,6 +6,7 @@ mod connections;
 mod forward_auth;
 mod problem;
 mod routes;
+mod shared_limits;
 mod shutdown;
 mod stalled;
 
@@ -34,8 +35,14 @@ async fn serve(listen: &str, connections: usize, arguments: &Serve) -> Result<()
     // Before anything is shown: whoever reads that we listen may stop us.
     let mut signals = shutdown::Signals::listen()?;
     let audit = audit::Audit::start(configuration.policy())?;
-    let guard = configuration
-        .guard(|builder| builder.audit(audit.sink()).workers(|job: keyward::Job| drop(tokio::task::spawn_blocking(job))))?;
+    let limits = shared_limits::connect(arguments, audit.sink()).await?;
+    let guard = configuration.guard(|builder| {
+        let builder = builder.audit(audit.sink()).workers(|job: keyward::Job| drop(tokio::task::spawn_blocking(job)));
+        match limits {
+            Some(limits) => builder.limits(limits),
+            None => builder,
+        }
+    })?;
     configuration.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
     let address = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;

@@ -14,6 +14,7 @@ mod policy_check;
 mod scan;
 mod serve;
 mod server;
+mod shared_limits;
 mod usage;
 
 use std::io::Write;
@@ -31,6 +32,10 @@ fn keyward() -> Command {
         "KEYWARD_PEPPER_FILE",
         "KEYWARD_LISTEN",
         "KEYWARD_MAX_CONNECTIONS",
+        "KEYWARD_REDIS",
+        "KEYWARD_REDIS_AWAY",
+        "KEYWARD_REDIS_NODES",
+        "KEYWARD_REDIS_NAMESPACE",
         "KEYWARD_LOG",
         "NO_COLOR",
     ] {

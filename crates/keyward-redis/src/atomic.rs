@@ -1,0 +1,3 @@
+//! The atomics of the breaker, which its model replaces.
+
+pub(crate) use std::sync::atomic::{AtomicU32, Ordering};
