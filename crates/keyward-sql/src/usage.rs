@@ -65,8 +65,8 @@ impl Shared {
             let Some(digest) = better_digest else { continue };
             let by = Attribution { actor: "rehash on use".into(), at: last_used };
             match self.change(&id, Change::Rehash { number, digest }, &by).await {
-                // Refused where the key was changed meanwhile, and then there is nothing to do.
-                Ok(_) | Err(Failure::Refused(_)) => {}
+                // Refused where the key was changed meanwhile, and then there is nothing to do. A damaged record told itself.
+                Ok(_) | Err(Failure::Refused(_) | Failure::Damaged(_)) => {}
                 Err(failure) => return Err(failure),
             }
         }
