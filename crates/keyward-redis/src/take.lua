@@ -26,7 +26,7 @@ end
 local function entry_of(text)
   if not text then return nil end
   local count, interval, rate, debt, at, seen = string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+) ?(%d*)$')
-  local entry = { text = text, rate = tonumber(rate), interval = tonumber(interval), seen = tonumber(seen) }
+  local entry = { text = text, count = count, rate = tonumber(rate), interval = tonumber(interval), seen = tonumber(seen) }
   entry.span = tonumber(count) * entry.interval
   entry.debt = math.max(0, tonumber(debt) - (now - at) * entry.rate)
   -- More than all can be taken only where the clock stepped back. As long as the next permission comes within a window, that is
@@ -65,8 +65,13 @@ local function move(bucket)
   end
   for _, quota in ipairs(bucket.quotas) do
     local entry = entries[quota.window]
-    local taken = entry and permissions(entry) + bucket.charged - entry.seen or most
-    quota.debt = math.min(taken, tonumber(quota.count)) * quota.interval
+    if entry and entry.count == quota.count and entry.seen == bucket.charged then
+      -- As it was: in whole permissions, what has come back of the next one would be taken again.
+      quota.debt = entry.debt
+    else
+      local taken = entry and permissions(entry) + bucket.charged - entry.seen or most
+      quota.debt = math.min(taken, tonumber(quota.count)) * quota.interval
+    end
     entries[quota.window] = nil
   end
   local retired = {}

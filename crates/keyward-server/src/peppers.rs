@@ -34,7 +34,7 @@ pub(crate) fn read(setting: Option<&Setting>) -> Result<Peppers, Failure> {
 /// Digests in the database were made with other peppers than those that were read: told with the versions, and how to go on. Wrong
 /// configuration, and no fault: as long as it stays so, good keys would be unknown.
 pub(crate) fn do_not_fit(setting: Option<&Setting>, mismatch: &PepperMismatch) -> Failure {
-    let PepperMismatch { missing, wrong, .. } = mismatch;
+    let PepperMismatch { missing, wrong, disputed, .. } = mismatch;
     let Some(Setting { value, name }) = setting else {
         let them = PepperMismatch::named(missing);
         return Failure::Configuration(format!(
@@ -52,6 +52,11 @@ pub(crate) fn do_not_fit(setting: Option<&Setting>, mismatch: &PepperMismatch) -
     for version in wrong {
         problems.push(format!(
             "{name}: in {file}, pepper {version} is not the one with which keys in this database are stored: put the right secret back; a new one takes a new version"
+        ));
+    }
+    for version in disputed {
+        problems.push(format!(
+            "{name}: pepper {version} of {file} had another secret elsewhere when it was first used, and no key is stored with either: give every file the same secret, in a line with a new version"
         ));
     }
     Failure::Configuration(problems.join("\n"))
@@ -118,7 +123,7 @@ fn problem_of_owner(owner: u32, this_user: u32, mode: u32) -> Option<&'static st
 
 type Problem = (Option<usize>, String);
 
-/// Lines of `VERSION SECRET`, or `VERSION retired`; what is behind a `#` at a line's start is a comment. No problem quotes a line.
+/// Lines of `VERSION SECRET`, or `VERSION retired`; a line that begins with `#` is a comment. No problem quotes a line.
 fn parse(text: &str) -> Result<Peppers, Vec<Problem>> {
     let (mut peppers, mut retired, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
@@ -126,14 +131,24 @@ fn parse(text: &str) -> Result<Peppers, Vec<Problem>> {
         let pepper = written
             .split_once(char::is_whitespace)
             .and_then(|(version, secret)| Some((version.parse::<u16>().ok()?, secret.trim())));
+        let mut problem = |problem: String| problems.push((Some(line), problem));
         match pepper {
             // Too short for a secret, so it is none.
             Some((version, "retired")) if version > 0 => retired.push(version),
+            Some((_, secret)) if secret.split_whitespace().next() == Some("retired") && secret != "retired" => {
+                problem("write nothing behind `retired`; a comment takes a line of its own, which begins with `#`".to_owned());
+            }
+            // It would be part of the secret without a word, here and not where the line is written otherwise.
+            Some((_, secret)) if secret.contains(char::is_whitespace) => problem(
+                "the secret has blanks in it: write it without; a comment takes a line of its own, which begins with `#`"
+                    .to_owned(),
+            ),
+            Some((_, secret)) if is_quoted(secret) => problem("write the secret without quotes around it".to_owned()),
             Some((version, secret)) => match Pepper::new(version, secret.as_bytes()) {
                 Ok(pepper) => peppers.push(pepper),
-                Err(error) => problems.push((Some(line), error.to_string())),
+                Err(error) => problem(error.to_string()),
             },
-            None => problems.push((Some(line), "write VERSION SECRET, the version a number from 1 to 65535".to_owned())),
+            None => problem("write VERSION SECRET, the version a number from 1 to 65535".to_owned()),
         }
     }
     if problems.is_empty() && peppers.is_empty() && retired.is_empty() {
@@ -146,6 +161,12 @@ fn parse(text: &str) -> Result<Peppers, Vec<Problem>> {
         return Err(problems);
     }
     Peppers::new(peppers).and_then(|peppers| peppers.retired(retired)).map_err(|error| vec![(None, error.to_string())])
+}
+
+/// One at either end is enough: the other may have been lost.
+fn is_quoted(secret: &str) -> bool {
+    const QUOTES: [char; 3] = ['"', '\'', '`'];
+    secret.starts_with(QUOTES) || secret.ends_with(QUOTES)
 }
 
 #[cfg(test)]
@@ -179,6 +200,24 @@ mod tests {
             assert_eq!(problems[0].0, line, "{text}");
             assert!(problems.iter().all(|(_, problem)| !problem.contains("CANARY")), "{problems:?}");
         }
+    }
+
+    #[test]
+    fn a_line_is_a_version_and_a_secret_and_nothing_else() {
+        let canary = "CANARY".repeat(8);
+        for (line, mend) in [
+            (format!("1 {canary} # mine"), "begins with `#`"),
+            (format!("1 {canary} {canary}"), "without"),
+            (format!("1 \"{canary}\""), "without quotes"),
+            (format!("1 '{canary}'"), "without quotes"),
+            (format!("1 {canary}\""), "without quotes"),
+            ("1 retired # gone".to_owned(), "nothing behind `retired`"),
+        ] {
+            let problems = parse(&format!("# of May\n{line}\n")).unwrap_err();
+            assert_eq!((problems.len(), problems[0].0), (1, Some(2)), "{line}");
+            assert!(problems[0].1.contains(mend) && !problems[0].1.contains("CANARY"), "{problems:?}");
+        }
+        assert_eq!(parse(&format!("  # 1 {canary}\n1 {canary}#")).unwrap().digest(b"key").pepper(), 1, "base64 and the like");
     }
 
     #[cfg(unix)]

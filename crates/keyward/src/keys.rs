@@ -1,5 +1,10 @@
 //! Looking after keys: create, rotate, revoke, import, over any store.
 
+mod pepper_notes;
+mod revoke_all;
+
+pub use revoke_all::{NotAllRevoked, RevokedAll};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -129,15 +134,6 @@ impl Keys {
         self.note_newest_pepper().await
     }
 
-    /// Before the first digest is made with it: one that was stored and not noted could be lost without a word.
-    async fn note_newest_pepper(&self) -> Result<(), KeysError> {
-        let Some(newest) = self.peppers.newest() else { return Ok(()) };
-        for mark in key::pepper_marks_to_bind(newest, |mark| self.store.binds(mark))? {
-            self.store.bind(&mark).wait().await??;
-        }
-        Ok(())
-    }
-
     /// In the name of somebody, whom the journal names with each change: whoever was verified, never what a request's body says.
     /// Without, it names `program`.
     #[must_use]
@@ -236,35 +232,6 @@ impl Keys {
         let change = Change::Revoke(Epoch::random(&*self.random)?);
         let record = self.store.change(id, change, self.attribution()).wait().await??;
         Ok(Revoked { record, within: self.store.revocation_bound() })
-    }
-
-    /// Ends every key that a filter means, those that are made meanwhile included. Goes through all of them, one change each.
-    ///
-    /// # Errors
-    /// A fault: some are revoked then. Try again until it is acknowledged.
-    pub async fn revoke_all(&self, filter: &Filter) -> Result<RevokedAll, KeysError> {
-        let mut ids = Vec::new();
-        loop {
-            // From the start each time, until nobody is left: so a key that was made behind our back is found as well.
-            let before = ids.len();
-            let mut after = None;
-            loop {
-                let page = self.list(filter, after, Self::PAGE).await?;
-                let Some(last) = page.last() else { break };
-                after = Some(last.id);
-                for record in page.iter().filter(|record| !record.is_revoked()) {
-                    match self.revoke(&record.id).await {
-                        Ok(_) => ids.push(record.id),
-                        // Purged meanwhile.
-                        Err(KeysError::Refused(Refused::NotFound)) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-            if ids.len() == before {
-                return Ok(RevokedAll { ids, within: self.store.revocation_bound() });
-            }
-        }
     }
 
     /// Changes other fields.
@@ -527,25 +494,6 @@ impl Revoked {
     }
 }
 
-/// Keys that were ended together.
-#[derive(Debug, Clone)]
-pub struct RevokedAll {
-    ids: Vec<KeyId>,
-    within: Duration,
-}
-
-impl RevokedAll {
-    /// Those that were not revoked before.
-    pub fn ids(&self) -> &[KeyId] {
-        &self.ids
-    }
-
-    /// How soon every process that shares the store refuses them. This one does already.
-    pub fn holds_everywhere_within(&self) -> Duration {
-        self.within
-    }
-}
-
 /// What came of importing many keys.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -703,6 +651,7 @@ impl NewKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Answer;
     use crate::key::Pepper;
     use crate::memory::MemoryStore;
 
@@ -776,6 +725,162 @@ mod tests {
         }
         let keys = Keys::new(store).peppers(peppers(&[(1, 1), (2, 2)]));
         assert_eq!(wait(keys.import(row())).unwrap_err(), Refused::SecretTaken.into());
+    }
+
+    /// The crossing of two first uses is made to happen: the second begins when the first has looked, and not yet at its mark.
+    #[test]
+    fn of_two_secrets_that_begin_a_version_at_once_at_most_one_is_used() {
+        for steps in 0..40 {
+            let gate = Arc::new(Gated { store: MemoryStore::new(), steps: std::sync::atomic::AtomicUsize::new(steps) });
+            let keys = |byte| Keys::new(gate.clone()).peppers(peppers(&[(1, byte)]));
+            let (one, other) = (keys(1), keys(2));
+            let mut first = std::pin::pin!(one.create(NewKey::named("one")));
+            // As far as the gate, then the other as far as it gets, then the rest.
+            let early = {
+                let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+                first.as_mut().poll(&mut context)
+            };
+            gate.steps.store(usize::MAX, std::sync::atomic::Ordering::SeqCst);
+            let second = wait(other.create(NewKey::named("other")));
+            let first = match early {
+                std::task::Poll::Ready(done) => done,
+                std::task::Poll::Pending => wait(first),
+            };
+            assert!(first.is_err() || second.is_err(), "{steps}");
+            for (made, own) in [(&first, &one), (&second, &other)] {
+                let checked = own.check_peppers();
+                match made {
+                    Ok(_) => assert!(checked.is_ok() && wait(own.create(NewKey::named("again"))).is_ok(), "{steps}"),
+                    Err(error) => {
+                        assert!(matches!(error, KeysError::Peppers(_)), "{error}");
+                        assert!(matches!(wait(own.create(NewKey::named("again"))), Err(KeysError::Peppers(_))), "{steps}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// A store that makes a caller wait once, before its so-many-th change.
+    struct Gated {
+        store: MemoryStore,
+        steps: std::sync::atomic::AtomicUsize,
+    }
+
+    impl Gated {
+        fn pass<T: Send + 'static>(&self, answer: impl FnOnce(&MemoryStore) -> Answer<T> + Send + 'static) -> Answer<T> {
+            let store = self.store.clone();
+            let waits = self.steps.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 0;
+            let mut waits = waits.then_some(());
+            Answer::Pending(Box::pin(async move {
+                std::future::poll_fn(|context| match waits.take() {
+                    Some(()) => {
+                        context.waker().wake_by_ref();
+                        std::task::Poll::Pending
+                    }
+                    None => std::task::Poll::Ready(()),
+                })
+                .await;
+                answer(&store).wait().await
+            }))
+        }
+    }
+
+    impl crate::store::KeyStore for Gated {
+        fn find(&self, presented: &crate::store::Presented<'_>) -> Answer<Option<Arc<Record>>> {
+            self.store.find(presented)
+        }
+
+        fn binds(&self, prefix: &str) -> bool {
+            self.store.binds(prefix)
+        }
+    }
+
+    impl RecordStore for Gated {
+        fn insert(&self, insert: Insert, by: Attribution) -> Answer<crate::store::Inserted> {
+            self.pass(move |store| store.insert(insert, by))
+        }
+
+        fn get(&self, id: &KeyId) -> Answer<Option<Arc<Record>>> {
+            self.store.get(id)
+        }
+
+        fn list(&self, filter: &Filter, after: Option<KeyId>, limit: usize) -> Answer<Vec<Arc<Record>>> {
+            self.store.list(filter, after, limit)
+        }
+
+        fn change(&self, id: &KeyId, change: Change, by: Attribution) -> Answer<Result<Arc<Record>, Refused>> {
+            self.store.change(id, change, by)
+        }
+
+        fn purge(&self, id: &KeyId, by: Attribution) -> Answer<Result<(), Refused>> {
+            self.store.purge(id, by)
+        }
+
+        fn bind(&self, prefix: &str) -> Answer<Result<(), Refused>> {
+            let prefix = prefix.to_owned();
+            self.pass(move |store| store.bind(&prefix))
+        }
+
+        fn usage(&self, ids: &[KeyId]) -> Answer<Vec<SlotUsage>> {
+            self.store.usage(ids)
+        }
+
+        fn journal(&self, after: u64, limit: usize) -> Answer<Vec<Journalled>> {
+            self.store.journal(after, limit)
+        }
+    }
+
+    #[test]
+    fn an_imported_key_keeps_no_pepper_out_and_no_pepper_a_key() {
+        let texts = ["pepper__0001_aB3d", "pepper__00_aB3d", "pepper_0001_aB3d", "pepper_00_aB3d"];
+        let rows = || texts.iter().map(|text| in_plain(text)).collect::<Vec<_>>();
+        for peppers_first in [false, true] {
+            let store = MemoryStore::new();
+            let peppered = Keys::new(store.clone()).peppers(peppers(&[(1, 1)]));
+            if peppers_first {
+                wait(peppered.note_peppers()).unwrap();
+            }
+            let importing = if peppers_first { peppered.clone() } else { Keys::new(store.clone()) };
+            let imported = wait(importing.import_all(rows(), WhereRefused::AddNone, None)).unwrap();
+            assert_eq!((imported.count, imported.refused), (4, vec![]));
+            wait(peppered.note_peppers()).unwrap();
+            assert_eq!(Keys::new(store).check_peppers().unwrap_err().missing, [1]);
+        }
+    }
+
+    #[test]
+    fn a_crash_before_the_last_mark_asks_for_nothing_and_leaves_nothing_to_another_secret() {
+        let marks = key::PepperMarks::of(peppers(&[(1, 1)]).newest().unwrap());
+        let all: Vec<&String> = marks.tried.iter().chain(&marks.taken).collect();
+        for count in 0..all.len() {
+            let store = MemoryStore::new();
+            all[..count].iter().for_each(|mark| wait(store.bind(mark).wait()).unwrap().unwrap());
+            let keys = |peppers: Peppers| Keys::new(store.clone()).peppers(peppers);
+            assert!(keys(Peppers::default()).check_peppers().is_ok(), "{count}");
+            if count > 0 {
+                let other = wait(keys(peppers(&[(1, 2)])).create(NewKey::named("a")));
+                assert!(matches!(other, Err(KeysError::Peppers(_))), "{count}: {other:?}");
+            }
+            wait(keys(peppers(&[(1, 1)])).create(NewKey::named("a"))).unwrap();
+            assert_eq!(keys(Peppers::default()).check_peppers().unwrap_err().missing, [1], "{count}");
+        }
+    }
+
+    #[test]
+    fn versions_are_told_apart_by_both_their_bytes() {
+        let store = MemoryStore::new();
+        for version in [1, 255, 256, 65_535] {
+            wait(Keys::new(store.clone()).peppers(peppers(&[(version, 1)]).retired(earlier(version)).unwrap()).note_peppers())
+                .unwrap();
+        }
+        let told = |all: &[(u16, u8)]| Keys::new(store.clone()).peppers(peppers(all)).check_peppers().unwrap_err();
+        assert_eq!(told(&[]).missing, [1, 255, 256, 65_535]);
+        let some = told(&[(1, 1), (255, 2), (65_535, 1), (7, 1)]);
+        assert_eq!((some.missing, some.wrong), (vec![256], vec![255]));
+    }
+
+    fn earlier(version: u16) -> Vec<u16> {
+        [1, 255, 256, 65_535].into_iter().filter(|other| *other < version).collect()
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub use decision::{AnswerHeaders, Decision, Denial, Kind, Pass, Principal};
 pub use explain::{CandidateTold, Explanation, PrincipalTold, ResponseTold, Step};
 pub use guard::{Guard, GuardBuilder};
 pub use head::{ConnectionIdentity, Head, Peer, Wanted};
-pub use keys::{Imported, Keys, KeysError, Made, NewKey, Revoked, RevokedAll};
+pub use keys::{Imported, Keys, KeysError, Made, NewKey, NotAllRevoked, Revoked, RevokedAll};
 pub use memory::MemoryStore;
 pub use network::{AddressList, BadNetwork};
 pub use policy::{ConfigError, Policy, PolicyBuilder};

@@ -18,7 +18,10 @@ pub(super) async fn count(
 ) -> Result<usize, Failure> {
     let (mut count, mut after) = (0, None);
     loop {
-        let page = session.keys.list(filter, after, PAGE).await.map_err(failed)?;
+        let page = session.keys.list(filter, after, PAGE).await.map_err(|error| match failed(error) {
+            Failure::Fault(text) => Failure::Fault(format!("the keys cannot be counted: {text}; --yes goes on without that")),
+            failure => failure,
+        })?;
         let Some(last) = page.last() else { return Ok(count) };
         after = Some(last.id);
         count += page.iter().filter(|record| !but(record)).count();

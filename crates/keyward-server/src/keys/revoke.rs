@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 use std::{fs, io};
 
-use keyward::KeysError;
 use keyward::key::{KeyId, Record};
 use keyward::store::{Filter, Refused};
+use keyward::{KeysError, NotAllRevoked};
 use serde::Serialize;
 
 use super::arguments::Revoke;
@@ -23,6 +23,8 @@ struct Told {
     revoked: Vec<KeyId>,
     /// Ids of which there is no key.
     not_found: Vec<KeyId>,
+    /// Ids of keys for which the database failed, as when a record is damaged. What became of them is told on standard error.
+    failed: Vec<KeyId>,
     /// How soon every process that shares the database refuses them, in whole seconds.
     holds_everywhere_within_seconds: u64,
 }
@@ -39,9 +41,15 @@ pub(super) async fn run(call: &Call<'_>, arguments: &Revoke) -> Result<ExitCode,
         Some(ids) => revoke_each(call, session, ids).await,
         None => revoke_all(call, session, &filter, arguments.yes).await,
     };
-    let told = call.with(Access::Change, revoke).await?;
+    let (told, stopped) = call.with(Access::Change, revoke).await?;
     if call.json {
         output::print_json(&told)?;
+    }
+    if let Some(failure) = stopped {
+        return Err(failure);
+    }
+    if !told.failed.is_empty() {
+        return Err(Failure::Fault(format!("the database failed for {}; see above", confirm::keys(told.failed.len()))));
     }
     Ok(if told.not_found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -62,8 +70,11 @@ fn ids(arguments: &Revoke) -> Result<Option<Vec<KeyId>>, Failure> {
     if problems.is_empty() { Ok(Some(ids)) } else { Err(Failure::Configuration(problems.join("\n"))) }
 }
 
-async fn revoke_each(call: &Call<'_>, session: &Session, ids: Vec<KeyId>) -> Result<Told, Failure> {
-    let mut told = Told::default();
+/// What was done, and why it was not done to the end, if so.
+type Done = (Told, Option<Failure>);
+
+async fn revoke_each(call: &Call<'_>, session: &Session, ids: Vec<KeyId>) -> Result<Done, Failure> {
+    let (mut told, is_empty) = (Told::default(), ids.is_empty());
     for id in ids {
         match session.keys.revoke(&id).await {
             Ok(revoked) => {
@@ -78,31 +89,54 @@ async fn revoke_each(call: &Call<'_>, session: &Session, ids: Vec<KeyId>) -> Res
                 told.not_found.push(id);
                 tell(&identifier::not_found(&id));
             }
-            Err(error) => return Err(failed(error)),
+            // Perhaps this one alone.
+            Err(KeysError::Fault(fault)) => {
+                told.failed.push(id);
+                tell(&format!("{id}: {fault}"));
+            }
+            Err(error) => return Ok((told, Some(failed(error)))),
         }
     }
-    Ok(told)
+    if is_empty && !call.json {
+        output::print(|out| writeln!(out, "{} revoked", confirm::keys(0)))?;
+    }
+    Ok((told, None))
 }
 
-async fn revoke_all(call: &Call<'_>, session: &Session, filter: &Filter, yes: bool) -> Result<Told, Failure> {
+async fn revoke_all(call: &Call<'_>, session: &Session, filter: &Filter, yes: bool) -> Result<Done, Failure> {
     if !yes {
         let count = confirm::count(session, filter, Record::is_revoked).await?;
         if count > 0 {
             confirm::ask(&format!("revoke {}", confirm::keys(count)))?;
         }
     }
-    let revoked = session.keys.revoke_all(filter).await.map_err(failed)?;
-    let within = revoked.holds_everywhere_within();
+    let (revoked, unreadable, stopped) = match session.keys.revoke_all(filter).await {
+        Ok(revoked) => (revoked, Vec::new(), None),
+        Err(NotAllRevoked { revoked, unreadable, stopped, .. }) => (revoked, unreadable, stopped),
+    };
+    let (within, is_all) = (revoked.holds_everywhere_within(), unreadable.is_empty() && stopped.is_none());
     if !call.json {
         output::print(|out| {
             revoked.ids().iter().try_for_each(|id| writeln!(out, "{id}"))?;
             match revoked.ids().len() {
-                0 => writeln!(out, "no key was left to revoke"),
+                0 if is_all => writeln!(out, "no key was left to revoke"),
+                0 => writeln!(out, "{} revoked", confirm::keys(0)),
                 count => writeln!(out, "{} revoked; {}", confirm::keys(count), holds(within)),
             }
         })?;
     }
-    Ok(Told { revoked: revoked.ids().to_vec(), not_found: Vec::new(), holds_everywhere_within_seconds: whole_seconds(within) })
+    unreadable.iter().for_each(|(id, fault)| tell(&format!("{id}: {fault}; `keyward keys revoke {id}` ends it if it is meant")));
+    let told = Told {
+        revoked: revoked.ids().to_vec(),
+        not_found: Vec::new(),
+        failed: unreadable.into_iter().map(|(id, _)| id).collect(),
+        holds_everywhere_within_seconds: whole_seconds(within),
+    };
+    let stopped = stopped.map(|error| match failed(error) {
+        Failure::Fault(text) => Failure::Fault(format!("not all keys were gone through: {text}; try again")),
+        failure => failure,
+    });
+    Ok((told, stopped))
 }
 
 fn holds(within: Duration) -> String {

@@ -2,11 +2,12 @@
 //!
 //! HTTP/1.1 alone: it is what proxies speak to a forward-auth server. Not `axum::serve`, which gives a client all the time in the
 //! world to send its headers, and takes as many connections as there are: an outsider who opens them by the thousand would leave no
-//! file descriptor for the database. Here one has to be free before the next is taken, and whoever comes meanwhile waits in the
-//! system's queue.
+//! file descriptor for the database. Here each has a place of which there are so many. Where none is free, one more connection is
+//! taken and waits for it, the others wait in the system's queue.
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,17 +15,17 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use keyward::Peer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
 
+use super::places::{Place, Places};
 use super::shutdown::Signals;
 use super::stalled::UntilStalled;
 
 /// Also for the head of the next request on a connection that has been served.
 const HEADERS_WITHIN: Duration = Duration::from_secs(30);
+/// For all that was answered and not read yet, so that reading byte by byte gains no time.
 const READS_WITHIN: Duration = Duration::from_secs(30);
 /// For one connection's unread bytes. The buffer grows in steps, so that a head that is a little longer may still fit; one that
 /// does not is 431.
@@ -65,52 +66,82 @@ fn room_in(files: u64) -> u64 {
 
 /// Serves until the first signal; the second one ends what is still going on. No more than `most` connections are taken at once.
 pub(super) async fn serve(listener: TcpListener, router: Router, most: usize, signals: &mut Signals) {
-    let connections = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+    let places = Places::new(most);
     let mut told_full = None;
     loop {
+        let accepted = tokio::select! {
+            () = signals.next() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                refused(&error).await;
+                continue;
+            }
+        };
         let place = tokio::select! {
             () = signals.next() => break,
-            place = free_place(&places, most, &mut told_full) => place,
+            place = place(&places, most, &mut told_full) => place,
         };
-        tokio::select! {
-            () = signals.next() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => connection(stream, peer, router.clone(), connections.watcher(), place),
-                Err(error) => refused(&error).await,
-            },
-        }
+        connection(stream, peer, router.clone(), place);
     }
     drop(listener);
     tracing::info!("stopping");
     tokio::select! {
-        () = connections.shutdown() => {}
+        () = places.close() => {}
         () = tokio::time::sleep(LAST_ANSWERS) => tracing::warn!("some requests were not answered in time"),
         () = signals.next() => tracing::warn!("stopped before every request was answered"),
     }
 }
 
-async fn free_place(places: &Arc<Semaphore>, most: usize, told_full: &mut Option<Instant>) -> Option<OwnedSemaphorePermit> {
-    if places.available_permits() == 0 && told_full.is_none_or(|told| told.elapsed() >= FULL_TOLD_EVERY) {
+async fn place(places: &Arc<Places>, most: usize, told_full: &mut Option<Instant>) -> Place {
+    if let Some(place) = places.free() {
+        return place;
+    }
+    if told_full.is_none_or(|told| told.elapsed() >= FULL_TOLD_EVERY) {
         tracing::warn!(
-            "the bound of {most} connections at once is reached, and others wait until one ends; `--max-connections` sets it"
+            "the bound of {most} connections at once is reached, and connections are closed for others that wait; `--max-connections` sets it"
         );
         *told_full = Some(Instant::now());
     }
-    // Never closed, so there always is one in the end.
-    places.clone().acquire_owned().await.ok()
+    places.wait().await
 }
 
-fn connection(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher, place: Option<OwnedSemaphorePermit>) {
+fn connection(stream: TcpStream, peer: SocketAddr, router: Router, place: Place) {
+    let watch = place.watch();
     let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(Peer(peer.ip()));
-        router.clone().call(request)
+        let (deciding, answer) = (watch.deciding(), router.clone().call(request));
+        async move {
+            let answer = answer.await;
+            drop(deciding);
+            answer
+        }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(LARGEST_BUFFER);
-    let served = watcher.watch(server.serve_connection(TokioIo::new(UntilStalled::new(stream, READS_WITHIN)), service));
+    let served = server.serve_connection(TokioIo::new(UntilStalled::new(stream, READS_WITHIN)), service);
     tokio::spawn(async move {
-        if let Err(error) = served.await {
+        let mut served = pin!(served);
+        let ended = tokio::select! {
+            ended = served.as_mut() => Some(ended),
+            () = place.told() => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                served.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = served => ended,
+                    () = place.given_up() => {
+                        tracing::debug!(%peer, "a connection was closed for others that wait");
+                        Ok(())
+                    }
+                }
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%peer, %error, "a connection ended early");
         }
         drop(place);

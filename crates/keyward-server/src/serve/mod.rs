@@ -4,6 +4,7 @@ mod audit;
 mod bootstrap;
 mod connections;
 mod forward_auth;
+mod places;
 mod problem;
 mod routes;
 mod shared_limits;

@@ -1,7 +1,8 @@
 //! A stream that gives up on whoever does not read.
 //!
 //! A client that sends request upon request and reads no answer would hold its connection for ever, and with it one of the places
-//! there are. hyper has a time for heads that do not come, and none for answers that do not go.
+//! there are. hyper has a time for heads that do not come, and none for answers that do not go. Refused: a time for each byte, which
+//! whoever reads one now and then never uses up.
 
 use std::io;
 use std::pin::Pin;
@@ -11,11 +12,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Writing fails where for this long not one byte could be written.
+/// Writing fails where for this long there was always something left to write.
 pub(super) struct UntilStalled<S> {
     stream: S,
     within: Duration,
-    /// Since writing could not go on.
+    /// Since writing could not go on. Until all is written, a part of it changes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -25,14 +26,15 @@ impl<S> UntilStalled<S> {
     }
 
     fn timed<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
-        }
         let within = self.within;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(within)));
-        let told = || Err(io::Error::new(io::ErrorKind::TimedOut, "the other end does not read what is sent to it"));
-        stalled.as_mut().poll(context).map(|()| told())
+        if written.is_pending() {
+            self.stalled.get_or_insert_with(|| Box::pin(sleep(within)));
+        }
+        if self.stalled.as_mut().is_some_and(|stalled| stalled.as_mut().poll(context).is_ready()) {
+            let told = "the other end does not read what is sent to it, or not in time";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, told)));
+        }
+        written
     }
 }
 
@@ -63,7 +65,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for UntilStalled<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.timed(context, flushed)
+        let flushed = self.timed(context, flushed);
+        // Asked for once all is written.
+        if flushed.is_ready() {
+            self.stalled = None;
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -90,21 +97,36 @@ mod tests {
         assert!(started.elapsed() >= WITHIN);
     }
 
+    async fn read_slowly(mut far: tokio::io::DuplexStream) -> usize {
+        let (mut read, mut byte) = (0, [0]);
+        while far.read(&mut byte).await.unwrap() > 0 {
+            read += 1;
+            tokio::time::sleep(WITHIN / 4).await;
+        }
+        read
+    }
+
     #[tokio::test]
-    async fn whoever_reads_slowly_is_not() {
-        let (near, mut far) = duplex(1);
+    async fn whoever_reads_slowly_gains_no_time_by_it() {
+        let (near, far) = duplex(1);
         let mut near = UntilStalled::new(near, WITHIN);
-        let reader = tokio::spawn(async move {
-            let (mut read, mut byte) = (0, [0]);
-            while far.read(&mut byte).await.unwrap() > 0 {
-                read += 1;
-                tokio::time::sleep(WITHIN / 4).await;
-            }
-            read
-        });
-        near.write_all(&[0; 12]).await.unwrap();
+        let reader = tokio::spawn(read_slowly(far));
+        assert_eq!(near.write_all(&[0; 12]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(near);
-        assert_eq!(reader.await.unwrap(), 12, "over three times as long in all");
+        assert!((2..12).contains(&reader.await.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn each_answer_has_its_own_time() {
+        let (near, far) = duplex(1);
+        let mut near = UntilStalled::new(near, WITHIN);
+        let reader = tokio::spawn(read_slowly(far));
+        for _ in 0..6 {
+            near.write_all(&[0; 2]).await.unwrap();
+            near.flush().await.unwrap();
+        }
+        drop(near);
+        assert_eq!(reader.await.unwrap(), 12, "over twice as long in all");
     }
 
     #[tokio::test]

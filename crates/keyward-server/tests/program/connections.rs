@@ -3,7 +3,9 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::folder::Folder;
 use crate::server::Server;
@@ -40,30 +42,129 @@ fn is_answered(stream: &mut TcpStream, within: Duration) -> bool {
     }
 }
 
+/// How long a client waits for its first answer.
+fn waits(server: &Server) -> Duration {
+    let started = Instant::now();
+    assert!(ask(&mut connect(server), PATIENCE));
+    started.elapsed()
+}
+
+const SOON: Duration = Duration::from_secs(6);
+
 #[test]
 fn one_connection_more_than_there_may_be_waits_until_another_ends() {
-    let folder = Folder::new();
-    let server = Server::start(&folder, &["--database", "memory:", "--max-connections", "3"]);
+    let server = Server::start(&Folder::new(), &["--database", "memory:", "--max-connections", "3"]);
     let mut taken: Vec<TcpStream> = (0..3).map(|_| connect(&server)).collect();
-    // As many as there may be, all at once, whether they are idle, asking or half way through.
+    // As many as there may be, all at once, whether they are asking or half way through.
     taken[0].write_all(b"GET /healthz HTTP/1.1\r\nHo").unwrap();
     assert!(ask(&mut taken[1], PATIENCE) && ask(&mut taken[2], PATIENCE));
 
-    // The system takes it, and the server does not.
+    // Taken, and not served: nobody has been quiet for long.
     let mut waiting = connect(&server);
     assert!(!ask(&mut waiting, NOTHING));
-    assert!(ask(&mut taken[2], PATIENCE), "those that were taken are served still");
+    assert!(ask(&mut taken[2], PATIENCE), "those that have a place are served still");
     drop(taken.remove(0));
     assert!(is_answered(&mut waiting, PATIENCE));
-
-    // And there is no more room than there was.
-    let mut another = connect(&server);
-    assert!(!ask(&mut another, NOTHING));
-    drop(waiting);
-    assert!(is_answered(&mut another, PATIENCE));
     let (status, errors) = server.stop("TERM");
     assert_eq!(status, Some(0));
     assert_eq!(errors.matches("the bound of 3 connections at once is reached").count(), 1, "{errors}");
+}
+
+#[test]
+fn clients_that_ask_now_and_then_lock_nobody_out() {
+    let server = Server::start(&Folder::new(), &["--database", "memory:", "--max-connections", "4"]);
+    let mut holders: Vec<TcpStream> = (0..4).map(|_| connect(&server)).collect();
+    assert!(holders.iter_mut().all(|holder| ask(holder, PATIENCE)));
+    for _ in 0..3 {
+        assert!(waits(&server) < SOON);
+    }
+    // One had to go. More only where a visitor had not quite left when the next one came, and never all.
+    let is_closed = |holder: &mut TcpStream| {
+        holder.set_read_timeout(Some(NOTHING)).unwrap();
+        matches!(holder.read(&mut [0; 16]), Ok(0))
+    };
+    let closed = holders.iter_mut().map(is_closed).filter(|is_closed| *is_closed).count();
+    assert!((1..=3).contains(&closed), "{closed}");
+}
+
+#[test]
+fn clients_that_send_their_heads_slowly_lock_nobody_out() {
+    let server = Server::start(&Folder::new(), &["--database", "memory:", "--max-connections", "4"]);
+    let mut holders: Vec<TcpStream> = (0..4).map(|_| connect(&server)).collect();
+    holders[0].write_all(b"GET /").unwrap();
+    holders[1].write_all(b"GET /healthz HTTP/1.1\r\nHo").unwrap();
+    assert!(ask(&mut holders[2], PATIENCE) && ask(&mut holders[3], PATIENCE));
+    holders[2].write_all(b"GET /healthz HTTP/1.1\r\nHo").unwrap();
+    holders[3].write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n").unwrap();
+    let _more: Vec<TcpStream> = (0..3)
+        .map(|_| {
+            let (mut stream, started) = (connect(&server), Instant::now());
+            assert!(ask(&mut stream, PATIENCE) && started.elapsed() < SOON);
+            stream
+        })
+        .collect();
+}
+
+#[test]
+fn clients_that_ask_and_do_not_read_lock_nobody_out() {
+    let server = Server::start(&Folder::new(), &["--database", "memory:", "--max-connections", "4"]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let holders: Vec<_> = (0..4)
+        .map(|_| {
+            let (mut stream, stop) = (connect(&server), stop.clone());
+            stream.set_nonblocking(true).unwrap();
+            std::thread::spawn(move || {
+                let requests = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1_000);
+                // What is read is a drop of what is asked for, and never nothing for long.
+                while !stop.load(Ordering::SeqCst) {
+                    match stream.write(&requests) {
+                        Err(error) if error.kind() != ErrorKind::WouldBlock => return true,
+                        _ => {}
+                    }
+                    std::thread::sleep(Duration::from_millis(20));
+                    let _ = stream.read(&mut [0; 16]);
+                }
+                false
+            })
+        })
+        .collect();
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(waits(&server) < SOON);
+    // Until they notice.
+    std::thread::sleep(NOTHING);
+    stop.store(true, Ordering::SeqCst);
+    let closed = holders.into_iter().map(|holder| holder.join().unwrap()).filter(|is_closed| *is_closed).count();
+    assert!(closed >= 1);
+}
+
+/// Nobody is quiet: then a connection ends after an answer, and whoever had it opens another.
+#[test]
+fn clients_that_ask_all_the_time_share_the_places() {
+    let server = Server::start(&Folder::new(), &["--database", "memory:", "--max-connections", "2"]);
+    let (address, stop) = (server.address, Arc::new(AtomicBool::new(false)));
+    let holders: Vec<_> = (0..2)
+        .map(|_| {
+            let stop = stop.clone();
+            std::thread::spawn(move || {
+                let mut stream = TcpStream::connect(address).unwrap();
+                let (mut answers, mut whole) = ([0; 4_096], true);
+                while !stop.load(Ordering::SeqCst) {
+                    if stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").is_err() {
+                        break;
+                    }
+                    match stream.read(&mut answers) {
+                        Ok(read) if read > 0 => whole = answers[..read].ends_with(b"{\"status\":\"ok\"}"),
+                        _ => break,
+                    }
+                }
+                whole
+            })
+        })
+        .collect();
+    std::thread::sleep(NOTHING);
+    assert!(waits(&server) < SOON);
+    stop.store(true, Ordering::SeqCst);
+    assert!(holders.into_iter().all(|holder| holder.join().unwrap()), "no answer is cut off");
 }
 
 #[test]

@@ -361,7 +361,7 @@ fn a_list_of_revocations_is_made_again() {
         assert!(ran.status == 1 && ran.out.lines().count() == 2, "{ran:?}");
         assert_eq!(keys.listed(&["--state", "live"]).len(), 0);
         keys.folder.write("empty.txt", "\n");
-        assert_eq!(keys.succeed(&["revoke", "--list", "empty.txt"]).out, "");
+        assert_eq!(keys.succeed(&["revoke", "--list", "empty.txt"]).out, "0 keys revoked\n");
     });
 }
 
@@ -533,6 +533,45 @@ fn what_others_wrote_cannot_disguise_itself_in_a_listing() {
         let ran = keys.succeed(&["create", "--name", name]);
         assert!(ran.err.contains(told), "told once, and not escaped twice: {ran:?}");
     });
+}
+
+/// In an emergency, what cannot be read must keep no other key alive.
+#[test]
+fn a_damaged_record_keeps_no_other_key_from_being_revoked() {
+    for (bulk, is_json, journal) in
+        [(true, false, false), (true, true, false), (false, false, true), (false, true, true), (true, false, true)]
+    {
+        let keys = Keys { folder: Folder::new(), database: "sqlite:keys.db".to_owned() };
+        let first = keys.create("first", &["--owner", "ada"]);
+        let bad = keys.create("bad", &["--owner", "ada", "--metadata", "bad=CANARY"]);
+        let last = keys.create("last", &["--owner", "ada"]);
+        let other = keys.create("other", &["--owner", "bob"]);
+        let file = keys.folder.join("keys.db");
+        let (mut bytes, good) = (std::fs::read(&file).unwrap(), b"{\"bad\":\"CANARY\"}");
+        // What the journal tells of it may be damaged as well.
+        let is_meant = |at: usize| journal || !bytes[..at].ends_with(b"\"metadata\":");
+        let places: Vec<usize> =
+            (0..bytes.len() - good.len()).filter(|&at| bytes[at..].starts_with(good) && is_meant(at)).collect();
+        assert!(!places.is_empty());
+        places.iter().for_each(|&at| bytes[at] = b'x');
+        std::fs::write(&file, bytes).unwrap();
+
+        let ids = [&first, &bad, &last].map(|key| text(&key["id"]));
+        let which: &[&str] = if bulk { &["--owner", "ada", "--yes"] } else { &ids };
+        let ran = keys.run(&[&["revoke"][..], which, if is_json { &["--json"] } else { &[] }].concat(), "");
+        assert_eq!(ran.status, 3, "{ran:?}");
+        assert!(ran.err.contains(ids[1]) && ran.err.contains("damaged") && !ran.err.contains("CANARY"), "{ran:?}");
+        if is_json {
+            assert_eq!(ran.json()["revoked"], json!([first["id"], last["id"]]));
+            assert_eq!(ran.json()["failed"], json!([bad["id"]]));
+        } else {
+            assert!(ran.out.contains(ids[0]) && ran.out.contains(ids[2]) && !ran.out.contains(ids[1]), "{ran:?}");
+            assert!(!bulk || ran.out.contains("2 keys revoked; "), "{ran:?}");
+        }
+        assert_eq!(keys.verify(&first["key"], &[]), (1, "revoked".into()));
+        assert_eq!(keys.verify(&last["key"], &[]), (1, "revoked".into()));
+        assert_eq!(keys.verify(&other["key"], &[]).0, 0);
+    }
 }
 
 /// A program that reads the document must not take half of it for all.

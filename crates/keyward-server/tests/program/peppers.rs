@@ -112,6 +112,51 @@ fn without_its_pepper_no_key_is_judged() {
     });
 }
 
+/// Two processes that begin a version with different secrets at the same moment: at most one ever stores a key with its own.
+#[test]
+fn of_two_secrets_that_begin_a_version_at_once_at_most_one_is_used() {
+    for _ in 0..6 {
+        let keys = Keys { folder: Folder::new(), database: "sqlite:keys.db".to_owned() };
+        keys.create("seed", &[]);
+        let files = [("first", FIRST), ("second", SECOND)].map(|(name, secret)| {
+            keys.folder.write(name, format!("1 {secret}\n"));
+            set_permissions(keys.folder.join(name), Permissions::from_mode(0o600)).unwrap();
+            name
+        });
+        let made = std::thread::scope(|scope| {
+            let keys = &keys;
+            files
+                .map(|file| scope.spawn(move || keys.run(&["create", "--name", file, "--pepper-file", file], "")))
+                .map(|ran| ran.join().unwrap())
+        });
+        assert!(made.iter().filter(|ran| ran.status == 0).count() <= 1, "{made:?}");
+        for (ran, file) in made.iter().zip(files) {
+            let again = keys.run(&["create", "--name", "again", "--pepper-file", file], "");
+            // Who was refused stays so, and who was not does as well.
+            assert_eq!((ran.status, again.status), if ran.status == 0 { (0, 0) } else { (2, 2) }, "{ran:?} {again:?}");
+            if ran.status == 0 {
+                assert_eq!(keys.verify(&json!(ran.out.trim_end()), &["--pepper-file", file]).0, 0);
+            } else {
+                assert!(ran.out.is_empty() && ran.err.contains("pepper 1 ") && !ran.err.contains("CANARY"), "{ran:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn processes_that_begin_a_version_with_one_secret_at_once_all_may() {
+    for _ in 0..3 {
+        let keys = Keys { folder: Folder::new(), database: "sqlite:keys.db".to_owned() };
+        keys.create("seed", &[]);
+        write(&keys, &format!("1 {FIRST}\n"));
+        std::thread::scope(|scope| {
+            let keys = &keys;
+            let made = ["a", "b", "c"].map(|name| scope.spawn(move || keys.create(name, &WITH)));
+            made.into_iter().for_each(|made| drop(made.join().unwrap()));
+        });
+    }
+}
+
 #[test]
 fn a_pepper_that_is_gone_for_good_can_be_retired() {
     Keys::each(|keys| {

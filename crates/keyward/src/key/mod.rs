@@ -16,7 +16,7 @@ pub use digest::{KeyDigest, Pepper, PepperError, Peppers};
 pub(crate) use format::is_damaged;
 pub use format::{BadPrefix, KeyPrefix, check, display_prefix, generate, parse};
 pub use pepper_marks::PepperMismatch;
-pub(crate) use pepper_marks::{compare as compare_peppers, to_bind as pepper_marks_to_bind};
+pub(crate) use pepper_marks::{Marks as PepperMarks, compare as compare_peppers};
 pub use record::{Epoch, KeyId, NotAKeyId, Record, Slot, StoredSecret};
 pub(crate) use state::Standing;
 pub use state::{NotAState, State};

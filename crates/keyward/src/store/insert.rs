@@ -108,6 +108,12 @@ impl PlainKey {
         Self { digests: peppers.digests(key.expose().as_bytes()), key }
     }
 
+    /// A key that no store takes while a prefix is bound: to ask a store for that, as it is now.
+    pub(crate) fn probe(prefix: &str, id: &crate::key::KeyId) -> Self {
+        // With what nobody can foresee behind it, so that nobody can have stored it.
+        Self::new(Secret::new(format!("{prefix}_{id}")), &Peppers::default())
+    }
+
     /// Every digest under which it may be stored.
     pub fn digests(&self) -> &[KeyDigest] {
         &self.digests
