@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use keyward::{
-    KeysError, Kind, NewKey,
-    store::{RecordStore as _, Refused},
+    Keys, KeysError, Kind, NewKey,
+    key::{Pepper, Peppers},
+    store::{Filter, RecordStore as _, Refused},
 };
 
 use super::{Case, sharing};
 use crate::stores::{
+    any::AnyStore,
     bench::{Bench, plain},
-    problem::{Outcome, holds, same},
+    problem::{Outcome, Problem, holds, same},
     runtime::wait,
 };
 
@@ -21,6 +23,7 @@ pub(super) const CASES: &[Case] = &[
     sharing("C4 what is taken here is taken elsewhere at once", taken),
     sharing("R16 what is done once here is not done elsewhere", once),
     sharing("R7.1 a prefix that is bound here keeps foreign keys out elsewhere", bound),
+    sharing("R7.2 of two secrets for one pepper the second is refused elsewhere at once, and stores nothing", peppers),
     sharing("R11.1 the journal is one", journal),
 ];
 
@@ -41,6 +44,23 @@ fn revocation(bench: &mut Bench) -> Outcome {
     same("elsewhere", Err(Kind::Revoked), elsewhere.ask(&key)?)?;
     let refused = wait(elsewhere.keys.set_disabled(&id, false)).map(drop);
     same("a change elsewhere", Err(KeysError::Refused(Refused::Revoked)), refused)
+}
+
+/// Which prefixes are bound has to be told by the store as it is, and not as a process remembers it.
+fn peppers(bench: &mut Bench) -> Outcome {
+    let elsewhere = bench.second()?;
+    let with = |store: &AnyStore, secret: u8| -> Result<Keys, Problem> {
+        Ok(Keys::new(store.clone()).peppers(Peppers::new([Pepper::new(7, &[secret; 32])?])?))
+    };
+    let here = with(bench.store()?, 1)?;
+    wait(here.note_peppers())?;
+    let other = with(&elsewhere.store, 2)?;
+    for _ in 0..2 {
+        let refused = wait(other.create(NewKey::named("k")));
+        holds("another secret is refused", matches!(refused, Err(KeysError::Peppers(_))))?;
+    }
+    wait(with(&elsewhere.store, 1)?.create(NewKey::named("k")))?;
+    same("how many there are", 1, wait(here.list(&Filter::default(), None, 10))?.len())
 }
 
 fn changes(bench: &mut Bench) -> Outcome {
