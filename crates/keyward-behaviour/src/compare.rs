@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     model::{
         answer::{ModelAnswer, ModelBody, ModelEvent, RetryAfter},
-        limits::Standing,
+        limits::{Standing, seconds},
         policy::ModelPolicy,
         request::ModelRequest,
         target,
@@ -90,26 +90,50 @@ fn compare_headers(policy: &ModelPolicy, answer: &ModelAnswer, received: &Receiv
         RetryAfter::Some => differences.note(format!("Retry-After: expected some seconds, got {waits:?}")),
     }
     compare_rate_limits(&answer.rate_limits, received, differences);
+    compare_legacy_rate_limits(&answer.legacy_rate_limits, received, differences);
 }
 
-/// The quotas may be told under any name and in any order; their numbers may not differ.
+/// The quotas may be told in any order; their names and numbers may not differ.
 fn compare_rate_limits(standings: &[Standing], received: &Received, differences: &mut Differences) {
-    let mut expected_policies: Vec<(i128, i128)> =
-        standings.iter().map(|standing| (standing.quota.count, standing.quota.window / crate::model::time::SECOND)).collect();
-    let mut policies: Vec<(i128, i128)> =
-        items(&received.values("RateLimit-Policy")).iter().map(|item| (parameter(item, "q"), parameter(item, "w"))).collect();
-    expected_policies.sort_unstable();
-    policies.sort_unstable();
-    differences.expect("RateLimit-Policy", expected_policies, policies);
-    let mut expected_remaining: Vec<i128> = standings.iter().map(|standing| standing.remaining).collect();
-    let mut remaining: Vec<i128> = items(&received.values("RateLimit")).iter().map(|item| parameter(item, "r")).collect();
-    expected_remaining.sort_unstable();
-    remaining.sort_unstable();
-    differences.expect("RateLimit", expected_remaining, remaining);
+    let told = |standing: &Standing, numbers: [i128; 2]| (standing.name.clone(), numbers);
+    let sorted = |mut items: Vec<(String, [i128; 2])>| {
+        items.sort_unstable();
+        items
+    };
+    let policies = standings.iter().map(|standing| told(standing, [standing.quota.count, seconds(standing.quota.window)]));
+    let left = standings.iter().map(|standing| told(standing, [standing.remaining, seconds(standing.full_in)]));
+    for (name, expected, parameters) in
+        [("RateLimit-Policy", policies.collect(), ["q", "w"]), ("RateLimit", Vec::from_iter(left), ["r", "t"])]
+    {
+        let got = items(&received.values(name));
+        let got = got.iter().map(|item| (quoted(item), parameters.map(|parameter| self::parameter(item, parameter)))).collect();
+        differences.expect(name, sorted(expected), sorted(got));
+    }
+}
+
+/// The older names tell the quota of which the least is left: any of those, if several are.
+fn compare_legacy_rate_limits(standings: &[Standing], received: &Received, differences: &mut Differences) {
+    let got = ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"].map(|name| received.values(name));
+    let least = standings.iter().map(|standing| standing.remaining).min();
+    let tightest: Vec<[String; 3]> = standings
+        .iter()
+        .filter(|standing| Some(standing.remaining) == least)
+        .map(|standing| [standing.quota.count, standing.remaining, seconds(standing.full_in)].map(|number| number.to_string()))
+        .collect();
+    let is_one = tightest.iter().any(|expected| got.iter().zip(expected).all(|(got, expected)| *got == [expected]));
+    if !(is_one || tightest.is_empty() && got.iter().all(Vec::is_empty)) {
+        differences.note(format!("X-RateLimit: expected one of {tightest:?}, got {got:?}"));
+    }
 }
 
 fn items(lines: &[&str]) -> Vec<String> {
     lines.iter().flat_map(|line| line.split(',')).map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+}
+
+/// The text that a structured-field item begins with; empty, which is no quota's name, if it begins with none.
+fn quoted(item: &str) -> String {
+    let text = item.split(';').next().and_then(|first| first.strip_prefix('"')?.strip_suffix('"'));
+    text.unwrap_or_default().to_owned()
 }
 
 /// A parameter of a structured-field item; -1 if there is none, which equals no quota's number.
@@ -130,6 +154,9 @@ fn compare_denial(expected: &ModelBody, id: &str, received: &Received, differenc
         if body.get(*name).and_then(Value::as_str).is_none_or(str::is_empty) {
             differences.note(format!("body's {name}: expected some text, got {:?}", body.get(*name)));
         }
+    }
+    for name in &expected.absent {
+        differences.expect(&format!("body's {name}"), None, body.get(*name));
     }
     if let Some(told) = body.get("request_id") {
         differences.expect("body's request_id", Some(id), told.as_str());
@@ -228,7 +255,10 @@ pub(crate) fn is_uuid(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::answer::ModelDenial;
+    use crate::model::{
+        answer::ModelDenial,
+        limits::{Quota, Quotas, Subject},
+    };
 
     fn received(status: u16, headers: &[(&str, &str)], body: &str) -> Received {
         Received {
@@ -266,6 +296,73 @@ mod tests {
         let mut limited = headers.to_vec();
         limited.push(("ratelimit", "\"key\";r=1;t=3"));
         assert_eq!(compare(&received(401, &limited, r#"{"detail":"no"}"#)).len(), 1);
+        let mut limited = headers.to_vec();
+        limited.push(("x-ratelimit-limit", "3"));
+        assert_eq!(compare(&received(401, &limited, r#"{"detail":"no"}"#)).len(), 1);
+    }
+
+    #[test]
+    fn differences_of_quotas_are_found() {
+        let policy = ModelPolicy::default();
+        let request = ModelRequest::parse("GET /", None);
+        let charges = [(Subject::Key("k".to_owned()), vec![Quota::parse("1/minute"), Quota::parse("long=5/hour")])];
+        let mut quotas = Quotas::default();
+        quotas.take(&charges, 1, 0).unwrap();
+        let spent = quotas.take(&charges, 1, 0).unwrap_err();
+        let answer = ModelAnswer {
+            request_id: Some("r".to_owned()),
+            rate_limits: spent.clone(),
+            legacy_rate_limits: spent.clone(),
+            ..ModelDenial { spent, ..ModelDenial::of("limited") }.render(&policy)
+        };
+        let headers = [
+            ("x-request-id", "r"),
+            ("cache-control", "no-store"),
+            ("content-type", "application/problem+json"),
+            ("retry-after", "60"),
+            ("ratelimit", "\"long\";r=4;t=720, \"key-60s\";r=0;t=60"),
+            ("ratelimit-policy", "\"key-60s\";q=1;w=60, \"long\";q=5;w=3600"),
+            ("x-ratelimit-limit", "1"),
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", "60"),
+        ];
+        let body = serde_json::json!({
+            "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+            "title": "Request cannot be satisfied as assigned quota has been exceeded",
+            "status": 429, "code": "limited", "detail": "later", "request_id": "r", "violated-policies": ["key-60s"],
+        });
+        let body = body.to_string();
+        let compare = |headers: &[(&str, &str)], body: &str| {
+            differences(&policy, &request, &answer, &received(429, headers, body), &[]).len()
+        };
+        assert_eq!(compare(&headers, &body), 0);
+        for (at, from, to) in [
+            (3, "60", "59"),
+            (4, "long", "short"),
+            (4, "\"long\"", "long"),
+            (4, "r=4", "r=5"),
+            (4, "t=720", "t=719"),
+            (4, ", \"key-60s\";r=0;t=60", ""),
+            (5, "q=5", "q=4"),
+            (5, "w=60", "w=61"),
+            (5, "key-60s", "owner-60s"),
+            (6, "1", "5"),
+            (7, "0", "4"),
+            (8, "60", "720"),
+        ] {
+            let mut other = headers;
+            let value = headers[at].1.replace(from, to);
+            other[at].1 = &value;
+            assert_eq!(compare(&other, &body), 1, "{from} {to}");
+        }
+        for (from, to) in [
+            ("[\"key-60s\"]", "[\"key-60s\",\"long\"]"),
+            ("[\"key-60s\"]", "[]"),
+            ("#quota-exceeded", "#temporary-reduced-capacity"),
+            ("Request cannot", "Requests cannot"),
+        ] {
+            assert_eq!(compare(&headers, &body.replace(from, to)), 1, "{from} {to}");
+        }
     }
 
     #[test]

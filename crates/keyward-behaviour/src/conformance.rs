@@ -100,6 +100,9 @@ impl Conformance {
         if demands.optional {
             return Some(self.guard.optional());
         }
+        if demands.cost > 0 {
+            return Some(self.guard.requiring(Requirement::default().costing(demands.cost)));
+        }
         if demands.scopes.is_empty() {
             return Some(self.guard.clone());
         }

@@ -4,12 +4,14 @@ use http::StatusCode;
 
 use crate::model::{authorize::Demands, request::ModelRequest, target};
 
-/// The demands of a path: `/optional/…` lets a missing key through, `/scoped/{scope}/…` demands the scope.
+/// The demands of a path: `/optional/…` lets a missing key through, `/scoped/{scope}/…` demands the scope, `/costing/{number}/…`
+/// takes so many permissions of each quota.
 pub fn demands_of_path(path: &str) -> Demands {
     let mut segments = path.split('/').skip(1);
     match (segments.next(), segments.next()) {
         (Some("optional"), Some(_)) => Demands { optional: true, ..Demands::default() },
         (Some("scoped"), Some(scope)) if !scope.is_empty() => Demands { scopes: vec![scope.to_owned()], ..Demands::default() },
+        (Some("costing"), Some(number)) => Demands { cost: number.parse().unwrap_or(0), ..Demands::default() },
         _ => Demands::default(),
     }
 }
@@ -81,7 +83,8 @@ mod tests {
     fn only_the_first_segment_demands() {
         assert!(demands_of_path("/optional/a").optional);
         assert_eq!(demands_of_path("/scoped/a:b/c").scopes, ["a:b"]);
-        for path in ["/optional", "/scoped", "/scoped/", "/a/optional/b", "/%6fptional/a"] {
+        assert_eq!(demands_of_path("/costing/5/a").cost, 5);
+        for path in ["/costing/many/a", "/optional", "/scoped", "/scoped/", "/a/optional/b", "/%6fptional/a"] {
             assert_eq!(demands_of_path(path), Demands::default(), "{path}");
         }
     }

@@ -55,6 +55,9 @@ pub async fn run_case(adapters: &[Adapter], case: &Case) -> Result<(), String> {
     for step in &case.steps {
         let mut first: Option<(String, Outcome)> = None;
         for (place, service) in &mut services {
+            for happening in &step.happenings {
+                service.happen(happening).await?;
+            }
             if !place.can_run(case) || step.expected.parsers_may_refuse {
                 continue;
             }

@@ -14,6 +14,7 @@ use proptest::{
 use crate::{
     cases::START,
     model::{
+        happening::Happening,
         key::{self, ModelKey},
         policy::{
             Access, AuthenticatorName, BodyShape, ConfiguredKeys, Limits, ModelPolicy, Network, Place, Preflight,
@@ -51,6 +52,8 @@ impl World {
 pub struct Asked {
     /// Nanoseconds since the step before.
     pub wait: Moment,
+    /// What happens before it.
+    pub happenings: Vec<Happening>,
     /// The request.
     pub request: ModelRequest,
 }
@@ -66,11 +69,13 @@ pub fn large_worlds() -> impl Strategy<Value = World> {
 }
 
 fn worlds_of(groups: RangeInclusive<usize>, requests: usize) -> impl Strategy<Value = World> {
-    (policies(), keys(), prop::collection::vec(steps(), groups)).prop_map(move |(policy, keys, steps)| World {
-        environment: environment_of(&policy),
-        policy,
-        keys,
-        steps: steps.into_iter().flatten().take(requests).collect(),
+    (policies(), keys(), prop::collection::vec(steps(), groups)).prop_map(move |(policy, keys, steps)| {
+        let mut steps: Vec<Asked> = steps.into_iter().flatten().take(requests).collect();
+        let is_stored = |credential: &String| keys.iter().any(|stored: &ModelKey| stored.key == *credential);
+        for step in &mut steps {
+            step.happenings.retain(|happening| !matches!(happening, Happening::Limits { key, .. } if !is_stored(key)));
+        }
+        World { environment: environment_of(&policy), policy, keys, steps }
     })
 }
 
@@ -100,6 +105,9 @@ impl fmt::Debug for World {
         let mut now = START;
         for (number, step) in self.steps.iter().enumerate() {
             now += step.wait;
+            for happening in &step.happenings {
+                writeln!(f, "--- {happening:?}")?;
+            }
             writeln!(f, "--- request {} at {}, {:?}", number + 1, crate::model::time::as_rfc3339(now), step.request)?;
         }
         Ok(())
@@ -145,9 +153,9 @@ fn key_with_conditions(credential: String) -> impl Strategy<Value = ModelKey> {
             6 => Just(vec![]),
             1 => select(vec!["127.0.0.1", "127.0.0.0/30", "203.0.113.0/24", "::/0"]).prop_map(|network| vec![network]),
         ],
-        option::weighted(0.2, select(vec!["1/10s", "2/minute"])),
+        prop_oneof![4 => Just(Vec::new()), 1 => own_limits()],
     )
-        .prop_map(move |(kind, owner, scopes, not_before, expires_at, (revoked, disabled), allowed_ips, limit)| ModelKey {
+        .prop_map(move |(kind, owner, scopes, not_before, expires_at, (revoked, disabled), allowed_ips, limits)| ModelKey {
             name: Some(format!("named {}", &credential[..1])),
             key: credential.clone(),
             kind: kind.map(str::to_owned),
@@ -158,8 +166,13 @@ fn key_with_conditions(credential: String) -> impl Strategy<Value = ModelKey> {
             revoked,
             disabled,
             allowed_ips: owned(&allowed_ips),
-            limit: limit.map(str::to_owned),
+            limits: owned(&limits),
         })
+}
+
+/// A key's own quotas.
+fn own_limits() -> impl Strategy<Value = Vec<&'static str>> {
+    select(vec![vec!["1/10s"], vec!["2/minute"], vec!["2/minute", "4/hour"], vec!["own=2/minute"], vec!["own=2/10s", "4/hour"]])
 }
 
 fn policies() -> impl Strategy<Value = ModelPolicy> {
@@ -289,10 +302,16 @@ fn networks() -> impl Strategy<Value = Network> {
 fn limits() -> impl Strategy<Value = Limits> {
     let none_or = |one: Vec<Vec<&'static str>>| prop_oneof![2 => Just(vec![]), 1 => select(one)];
     (
-        none_or(vec![vec!["1/minute"], vec!["2/minute"], vec!["2/10s"], vec!["1/10s", "3/hour"]]),
-        none_or(vec![vec!["2/minute"]]),
-        none_or(vec![vec!["3/minute"], vec!["1/s", "5/minute"]]),
-        prop_oneof![4 => Just(vec![]), 1 => Just(vec!["4/minute"])],
+        none_or(vec![
+            vec!["1/minute"],
+            vec!["2/minute"],
+            vec!["burst=2/10s"],
+            vec!["1/10s", "3/hour"],
+            vec!["burst=4/10s", "long=6/hour"],
+        ]),
+        none_or(vec![vec!["2/minute"], vec!["team=3/minute"]]),
+        none_or(vec![vec!["3/minute"], vec!["1/s", "near=5/minute"]]),
+        prop_oneof![4 => Just(vec![]), 1 => Just(vec!["4/minute"]), 1 => Just(vec!["everybody=6/minute"])],
         option::of(select(vec!["1/minute", "2/minute", "2/10s", "off"])),
     )
         .prop_map(|(per_key, per_owner, per_address, per_policy, failures)| Limits {
@@ -307,14 +326,23 @@ fn limits() -> impl Strategy<Value = Limits> {
 fn routes() -> impl Strategy<Value = Vec<Route>> {
     let route = |path: &str| Route { path: path.to_owned(), ..Route::default() };
     let pool = vec![
-        Route { methods: owned(&["GET"]), scopes: owned(&["reports:read"]), ..route("/reports/*") },
+        Route { cost: Some(3), ..route("/a") },
+        Route { methods: owned(&["GET"]), scopes: owned(&["reports:read"]), cost: Some(2), ..route("/reports/*") },
         Route { methods: owned(&["POST", "PUT"]), any_scope: owned(&["reports:write", "jobs:run"]), ..route("/reports/*") },
         Route { scopes: owned(&["reports:read", "jobs:run"]), kinds: owned(&["service", "admin"]), ..route("/jobs/1") },
+        Route { methods: owned(&["GET"]), deny: owned(&["127.0.0.2", "2001:db8::/64"]), ..route("/jobs/2") },
         Route { kinds: owned(&["service"]), ..route("/jobs/*") },
-        Route { optional: true, ..route("/front") },
+        Route {
+            optional: true,
+            cost: Some(9),
+            allow: Some(owned(&["127.0.0.0/31", "203.0.113.0/24"])),
+            deny: owned(&["203.0.113.9"]),
+            ..route("/front")
+        },
+        Route { allow: Some(owned(&["*"])), ..route("/costing/2/a") },
         Route { methods: owned(&["POST"]), ..route("/docs/*") },
     ];
-    prop_oneof![1 => Just(vec![]), 2 => subsequence(pool, 0..=6)]
+    prop_oneof![1 => Just(vec![]), 2 => subsequence(pool, 0..=9)]
 }
 
 fn responses() -> impl Strategy<Value = Response> {
@@ -348,8 +376,26 @@ fn steps() -> impl Strategy<Value = Vec<Asked>> {
         4 => select(vec![1, 5 * SECOND - 1, 5 * SECOND, 10 * SECOND - 1, 10 * SECOND, 30 * SECOND - 1, 30 * SECOND, 60 * SECOND]),
     ];
     let requests = prop_oneof![requests(), tame_requests()];
-    (requests, prop_oneof![2 => prop::collection::vec(waits.clone(), 1), 1 => prop::collection::vec(waits, 2..=5)])
-        .prop_map(|(request, waits)| waits.into_iter().map(|wait| Asked { wait, request: request.clone() }).collect())
+    let asked = (waits, happenings());
+    (requests, prop_oneof![2 => prop::collection::vec(asked.clone(), 1), 1 => prop::collection::vec(asked, 2..=5)]).prop_map(
+        |(request, asked)| {
+            asked.into_iter().map(|(wait, happenings)| Asked { wait, happenings, request: request.clone() }).collect()
+        },
+    )
+}
+
+/// Mostly nothing; else a key's quotas change, or civil time steps.
+fn happenings() -> impl Strategy<Value = Vec<Happening>> + Clone {
+    let keys = select(vec!["alpha", "alpha", "beta", "gamma", "delta"]);
+    let limits = prop_oneof![1 => Just(Vec::new()), 3 => own_limits()];
+    let changes =
+        (keys, limits).prop_map(|(key, limits)| Happening::Limits { key: key.to_owned(), limits: owned(&limits) }).boxed();
+    let steps = select(vec![-3_600 * SECOND, -10 * SECOND, 10 * SECOND, 3_600 * SECOND]).prop_map(Happening::ClockStep);
+    prop_oneof![
+        16 => Just(Vec::new()),
+        4 => changes.prop_map(|change| vec![change]),
+        1 => steps.prop_map(|step| vec![step]),
+    ]
 }
 
 /// One credential in one place, most likely a good one: requests that get beyond R7.
@@ -357,7 +403,8 @@ fn tame_requests() -> impl Strategy<Value = ModelRequest> {
     let credentials = select(vec!["alpha", "alpha", "beta", "gamma", "delta", "root", "wrong"]);
     let places = prop_oneof![2 => Just("X-API-Key: "), 2 => Just("Authorization: Bearer "), 2 => Just("Cookie: k="), 1 => Just("?api_key=")];
     let methods = prop_oneof![4 => Just("GET"), 3 => Just("POST"), 1 => Just("HEAD")];
-    let paths = select(vec!["/a", "/a", "/a", "/reports/1", "/jobs/1", "/jobs/2", "/front", "/scoped/reports:read/a"]);
+    let paths =
+        select(vec!["/a", "/a", "/a", "/reports/1", "/jobs/1", "/jobs/2", "/front", "/scoped/reports:read/a", "/costing/2/a"]);
     let origins = prop_oneof![
         1 => Just(""),
         1 => select(vec!["\nOrigin: https://own.test", "\nOrigin: https://evil.test", "\nSec-Fetch-Site: cross-site"]),
@@ -415,6 +462,7 @@ fn targets() -> impl Strategy<Value = Vec<u8>> {
             "/optional/a",
             "/scoped/reports:read/a",
             "/scoped/jobs:run:now/a",
+            "/costing/2/a",
         ]),
         4 => select(vec![
             "/healthz/",
@@ -597,7 +645,10 @@ mod tests {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};
 
     use super::*;
-    use crate::{demands::demands_of, model::Model};
+    use crate::{
+        demands::demands_of,
+        model::{Model, limits::Standing},
+    };
 
     /// A generator that hardly ever reaches a rule proves nothing about it.
     #[test]
@@ -611,10 +662,25 @@ mod tests {
             let mut now = START;
             for step in world.steps {
                 now += step.wait;
+                for happening in &step.happenings {
+                    model.happen(happening);
+                    let what = if matches!(happening, Happening::Limits { .. }) { "quotas change" } else { "the clock steps" };
+                    *seen.entry(what).or_default() += 1;
+                }
                 let answer = model.decide_demanding(&step.request, &demands_of(&step.request), now);
                 *seen.entry(answer.kind().unwrap_or("passed")).or_default() += 1;
                 if answer.principal.is_some() {
                     *seen.entry("principal").or_default() += 1;
+                }
+                let standings = &answer.rate_limits;
+                let is_spent = |standing: &Standing| standing.wait > 0;
+                for (what, is_so) in [
+                    ("a quota of a name", standings.iter().any(|standing| standing.quota.name.is_some())),
+                    ("several quotas", standings.len() > 1),
+                    ("one of several refuses", standings.iter().any(is_spent) && !standings.iter().all(is_spent)),
+                    ("refuses with some left", standings.iter().any(|standing| is_spent(standing) && standing.remaining > 0)),
+                ] {
+                    *seen.entry(what).or_default() += usize::from(is_so);
                 }
             }
         }
@@ -638,6 +704,12 @@ mod tests {
             "origin",
             "limited",
             "failures-limited",
+            "quotas change",
+            "the clock steps",
+            "a quota of a name",
+            "several quotas",
+            "one of several refuses",
+            "refuses with some left",
         ] {
             assert!(seen.get(kind).copied().unwrap_or_default() >= 20, "{kind}: {seen:?}");
         }

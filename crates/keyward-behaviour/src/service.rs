@@ -10,12 +10,13 @@ use std::{
 };
 
 use keyward::{
-    Answer, Fault, Guard, Keys, MemoryStore, Policy,
+    Answer, Fault, Guard, Keys, KeysError, MemoryStore, Policy,
     audit::{AuditEvent, AuditSink, LineFormat, Lines},
     clock::{ManualClock, Timestamp},
-    import,
-    key::Record,
-    store::{KeyStore, Presented},
+    import::{self, ImportedSecret},
+    key::{KeyId, Record},
+    limit::Quota,
+    store::{KeyStore, Presented, Refused, Update},
 };
 use serde_json::Value;
 
@@ -24,7 +25,7 @@ use crate::{
     conformance::Conformance,
     harness::{Adapter, Running},
     in_process,
-    model::{request::ModelRequest, time::Moment},
+    model::{happening::Happening, request::ModelRequest, time::Moment},
     wire::{self, Protocol, Received},
 };
 
@@ -35,6 +36,10 @@ pub struct Service {
     conformance: Conformance,
     clock: ManualClock,
     now: Moment,
+    /// How far civil time is ahead of the steady clock.
+    civil_ahead: Moment,
+    keys: Keys,
+    ids: BTreeMap<String, KeyId>,
     events: Events,
 }
 
@@ -69,7 +74,13 @@ impl Place {
 
     /// Whether the request can get there.
     pub fn can_be_asked(&self, request: &ModelRequest) -> bool {
-        !matches!(self, Place::Adapter(_, Protocol::Http2)) || wire::can_be_said_in_http2(request)
+        match self {
+            Place::InProcess => true,
+            // Every socket has somebody at its other end.
+            _ if request.peer.is_none() => false,
+            Place::Adapter(_, Protocol::Http2) => wire::can_be_said_in_http2(request),
+            Place::Adapter(_, Protocol::Http1) | Place::Waiting(_) => true,
+        }
     }
 
     /// Whether everything that a case needs is there.
@@ -103,8 +114,10 @@ impl Service {
         let clock = ManualClock::at(timestamp(START));
         let events = Events::default();
         let environment = environment.clone();
+        let (store, ids) = store_with_ids("keys.jsonl", keys).await?;
+        let keys = Keys::new(store.clone());
         let guard = Guard::builder(Policy::from_toml("policy.toml", policy).map_err(told)?)
-            .store(Store { keys: store("keys.jsonl", keys).await?, is_away: away == Away::Store })
+            .store(Store { keys: store, is_away: away == Away::Store })
             .clock(clock.clone())
             .audit(Sink {
                 lines: Lines::new(events.clone(), LineFormat::Json),
@@ -124,7 +137,7 @@ impl Service {
                 Reached::Socket((adapter.start)(conformance.clone(), listener()?).map_err(told)?, Protocol::Http1)
             }
         };
-        Ok(Service { reached, conformance, clock, now: START, events })
+        Ok(Service { reached, conformance, clock, now: START, civil_ahead: 0, keys, ids, events })
     }
 
     /// Where it listens; `None` without a server.
@@ -145,6 +158,30 @@ impl Service {
         let wait = u64::try_from(now - self.now).expect("the suite's clock goes forward");
         self.clock.advance(std::time::Duration::from_nanos(wait));
         self.now = now;
+    }
+
+    /// Lets something happen that is no request.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub(crate) async fn happen(&mut self, happening: &Happening) -> Result<(), String> {
+        match happening {
+            Happening::Limits { key, limits } => {
+                let id = self.ids.get(key).ok_or_else(|| format!("{key} is no stored key"))?;
+                let quotas = limits.iter().map(|quota| quota.parse()).collect::<Result<Vec<Quota>, _>>().map_err(told)?;
+                let limits = Some((!quotas.is_empty()).then_some(quotas));
+                match self.keys.update(id, Update { limits, ..Update::default() }).await {
+                    // It has no use for quotas any more.
+                    Ok(_) | Err(KeysError::Refused(Refused::Revoked)) => Ok(()),
+                    Err(problem) => Err(told(problem)),
+                }
+            }
+            Happening::ClockStep(by) => {
+                self.civil_ahead += by;
+                self.clock.set(timestamp(self.now + self.civil_ahead));
+                Ok(())
+            }
+        }
     }
 
     /// The events since the last time.
@@ -181,17 +218,24 @@ pub(crate) fn listener() -> Result<TcpListener, String> {
 /// # Errors
 /// What is wrong, with the file and the line.
 pub async fn store(file: &str, keys: &str) -> Result<MemoryStore, String> {
-    let store = MemoryStore::new();
+    Ok(store_with_ids(file, keys).await?.0)
+}
+
+/// As [`store`], and the id of each key.
+async fn store_with_ids(file: &str, keys: &str) -> Result<(MemoryStore, BTreeMap<String, KeyId>), String> {
+    let (store, mut ids) = (MemoryStore::new(), BTreeMap::new());
     let importing = Keys::new(store.clone());
     for (number, row) in import::keys_file(keys).enumerate() {
         let imported = row.map_err(|bad| format!("{file}:{}: {}", bad.line, bad.problem))?;
-        let problem = importing.import(imported).await.err();
-        if let Some(problem) = problem {
-            let line = line_of_row(keys, number);
-            return Err(format!("{file}:{line}: {problem}"));
-        }
+        let credential = match &imported.secret {
+            ImportedSecret::Key { key, .. } => Some(key.expose().to_owned()),
+            _ => None,
+        };
+        let record = importing.import(imported).await;
+        let record = record.map_err(|problem| format!("{file}:{}: {problem}", line_of_row(keys, number)))?;
+        ids.extend(credential.map(|credential| (credential, record.id)));
     }
-    Ok(store)
+    Ok((store, ids))
 }
 
 /// The line, from 1, on which a row stands; blank lines are no rows.

@@ -28,6 +28,10 @@ pub async fn run_case(place: Place, case: &Case) -> Result<(), String> {
     let mut service = Service::start(place, case.policy, &case.keys.join("\n"), &environment, case.away).await?;
     let mut before = None;
     for (number, step) in case.steps.iter().enumerate() {
+        for happening in &step.happenings {
+            model.happen(happening);
+            service.happen(happening).await?;
+        }
         let before_answered = service.answered();
         let (received, events) = match service.ask(&step.request, step.now).await {
             Err(_) if step.expected.parsers_may_refuse => continue,
@@ -103,6 +107,10 @@ pub async fn run_world(place: Place, world: &World) -> Result<Agreed, Disagreeme
     let (mut now, mut agreed) = (START, Agreed::default());
     for (number, step) in world.steps.iter().enumerate() {
         now += step.wait;
+        for happening in &step.happenings {
+            model.happen(happening);
+            service.happen(happening).await.map_err(no_service)?;
+        }
         if !place.can_be_asked(&step.request) {
             continue;
         }

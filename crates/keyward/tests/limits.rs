@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use governor::clock::FakeRelativeClock;
@@ -13,12 +12,17 @@ use keyward::limit::{Bucket, Charge, Limits, LocalLimits, Quota, Taking, Whose};
 use keyward::{Answer, Timestamp};
 use proptest::prelude::*;
 
-fn take(limits: &LocalLimits, steady: u64, buckets: &[Bucket<'_>], peek: bool) -> Charge {
+fn take(limits: &LocalLimits, steady: u64, buckets: &[Bucket<'_>], cost: u32, peek: bool) -> Charge {
     let now = Now { wall: Timestamp::EPOCH, steady };
-    match limits.take(&Taking { now, buckets, cost: 1, peek }) {
+    match limits.take(&Taking { now, buckets, cost, peek }) {
         Answer::Ready(Ok(charge)) => charge,
         other => panic!("counting in memory neither waits nor fails: {other:?}"),
     }
+}
+
+/// Whether one permission of one quota of a key is given at the first nanosecond.
+fn gives(limits: &LocalLimits, key: &str, quotas: &[Quota]) -> bool {
+    take(limits, 1, &[Bucket { whose: Whose::Key(id(key)), quotas }], 1, false).refused_for.is_none()
 }
 
 fn id(text: &str) -> KeyId {
@@ -26,8 +30,11 @@ fn id(text: &str) -> KeyId {
 }
 
 fn quota() -> impl Strategy<Value = Quota> {
-    (1..6_u32, prop::sample::select(vec![1_u64, 2, 7, 60]))
-        .prop_map(|(count, seconds)| Quota::new(count, Duration::from_secs(seconds)).unwrap())
+    (1..6_u32, prop::sample::select(vec![1_u64, 2, 7, 60]), prop::option::of(prop::sample::select(vec!["burst", "long_9"])))
+        .prop_map(|(count, seconds, name)| {
+            let quota = Quota::new(count, Duration::from_secs(seconds)).unwrap();
+            name.map_or(quota, |name| quota.named(name).unwrap())
+        })
 }
 
 /// Steps that hit the boundaries: nothing, one nanosecond, an interval and one before and after it, a whole window.
@@ -52,14 +59,21 @@ impl Ledger {
         self.quota.count() - u32::try_from(self.back_at.len()).unwrap()
     }
 
-    fn wait(&mut self, now: u64) -> Option<u64> {
-        (self.left(now) == 0).then(|| self.back_at[0] - now)
+    fn wait(&mut self, now: u64, cost: u32) -> Option<u64> {
+        let lacking = cost.min(self.quota.count()).checked_sub(self.left(now)).filter(|&lacking| lacking > 0)?;
+        Some(self.back_at[lacking as usize - 1] - now)
     }
 
-    fn take(&mut self, now: u64) {
+    fn take(&mut self, now: u64, cost: u32) {
         self.left(now);
-        let last = self.back_at.last().copied().unwrap_or(now);
-        self.back_at.push(last + self.interval());
+        for _ in 0..cost.min(self.quota.count()) {
+            let last = self.back_at.last().copied().unwrap_or(now);
+            self.back_at.push(last + self.interval());
+        }
+    }
+
+    fn full_in(&self, now: u64) -> u64 {
+        self.back_at.last().map_or(0, |last| last.saturating_sub(now))
     }
 }
 
@@ -67,18 +81,21 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn one_quota_admits_what_governor_admits((quota, steps) in quota().prop_flat_map(|quota| (Just(quota), prop::collection::vec(step(quota), 1..40)))) {
+    fn one_quota_admits_what_governor_admits(
+        (quota, steps) in quota().prop_flat_map(|quota| (Just(quota), prop::collection::vec((step(quota), 1..=quota.count()), 1..40)))
+    ) {
         let clock = FakeRelativeClock::default();
         let interval = quota.window() / quota.count();
         let theirs = governor::Quota::with_period(interval).unwrap().allow_burst(NonZeroU32::new(quota.count()).unwrap());
         let theirs = governor::RateLimiter::direct_with_clock(theirs, clock.clone());
         let ours = LocalLimits::new();
         let mut now = 0;
-        for step in steps {
+        for (step, cost) in steps {
             now += step;
             clock.advance(Duration::from_nanos(step));
-            let charge = take(&ours, now, &[Bucket { whose: Whose::Key(id("k")), quotas: &[quota] }], false);
-            prop_assert_eq!(charge.refused_for.is_none(), theirs.check().is_ok());
+            let charge = take(&ours, now, &[Bucket { whose: Whose::Key(id("k")), quotas: &[quota] }], cost, false);
+            let admitted = theirs.check_n(NonZeroU32::new(cost).unwrap()).expect("no more than there are").is_ok();
+            prop_assert_eq!(charge.refused_for.is_none(), admitted);
         }
     }
 
@@ -88,14 +105,16 @@ proptest! {
             quotas.sort_by_key(|quota| quota.window());
             quotas.dedup_by_key(|quota| quota.window());
             let first = quotas[0];
-            (Just(quotas), prop::collection::vec((step(first), 0..3_usize, any::<bool>()), 1..40))
+            // Up to more than any quota has.
+            let cost = prop_oneof![3 => Just(1), 1 => 2..8_u32, 1 => Just(u32::MAX)];
+            (Just(quotas), prop::collection::vec((step(first), 0..3_usize, cost, any::<bool>()), 1..40))
         })
     ) {
         let limits = LocalLimits::new();
         let mut ledgers: HashMap<(usize, usize), Ledger> = HashMap::new();
         let address = |number: usize| std::net::IpAddr::from([192, 0, 2, number as u8]);
         let mut now = 0;
-        for (step, number, peek) in steps {
+        for (step, number, cost, peek) in steps {
             now += step;
             let owner = ["ann", "bob", "ann"][number];
             let buckets = [
@@ -105,52 +124,144 @@ proptest! {
                 Bucket { whose: Whose::Policy, quotas: &quotas },
             ];
             let whose = [number, 10 + usize::from(owner == "bob"), 20 + number, 30];
-            let counted: Vec<(usize, usize)> =
-                buckets.iter().zip(whose).flat_map(|(bucket, whose)| (0..bucket.quotas.len()).map(move |index| (whose, index))).collect();
-            for &(whose, index) in &counted {
+            let words = ["key", "owner", "address", "policy"];
+            let counted: Vec<((usize, usize), &str)> = buckets
+                .iter()
+                .zip(whose.into_iter().zip(words))
+                .flat_map(|(bucket, (whose, word))| (0..bucket.quotas.len()).map(move |index| ((whose, index), word)))
+                .collect();
+            for &((whose, index), _) in &counted {
                 ledgers.entry((whose, index)).or_insert_with(|| Ledger { quota: quotas[index], back_at: Vec::new() });
             }
-            let wait = counted.iter().filter_map(|counted| ledgers.get_mut(counted).unwrap().wait(now)).max();
-            let charge = take(&limits, now, &buckets, peek);
+            let waits: Vec<Option<u64>> =
+                counted.iter().map(|(counted, _)| ledgers.get_mut(counted).unwrap().wait(now, cost)).collect();
+            let wait = waits.iter().copied().max().flatten();
+            let charge = take(&limits, now, &buckets, cost, peek);
             prop_assert_eq!(charge.refused_for, wait.map(Duration::from_nanos));
-            for (counted, standing) in counted.iter().zip(&charge.standings) {
+            prop_assert_eq!(charge.standings.len(), counted.len());
+            for (((counted, word), own_wait), standing) in counted.iter().zip(&waits).zip(&charge.standings) {
                 let ledger = ledgers.get_mut(counted).unwrap();
-                let mut left = ledger.left(now);
+                let before = ledger.back_at.clone();
                 if wait.is_none() {
-                    left -= 1;
-                    if !peek {
-                        ledger.take(now);
-                    }
+                    ledger.take(now, cost);
                 }
-                prop_assert_eq!(standing.remaining, left);
+                prop_assert_eq!(standing.remaining, ledger.left(now));
+                prop_assert_eq!(standing.full_in, Duration::from_nanos(ledger.full_in(now)));
+                prop_assert_eq!(standing.is_violated, own_wait.is_some());
+                let seconds = ledger.quota.window().as_secs();
+                let name = ledger.quota.name().map_or_else(|| format!("{word}-{seconds}s"), str::to_owned);
+                prop_assert_eq!(standing.name().to_string(), name);
+                if peek {
+                    ledger.back_at = before;
+                }
             }
         }
     }
 }
 
+/// A million in a release build.
+const TAKES: usize = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
+
 #[test]
 fn many_threads_take_exactly_what_there_is() {
-    for several in [false, true] {
+    let hour = Quota::new(u32::try_from(TAKES / 4).unwrap(), Duration::from_secs(3_600)).unwrap();
+    let day = Quota::new(hour.count() * 2, Duration::from_secs(86_400)).unwrap();
+    for quotas in [&[hour][..], &[hour, day]] {
         let limits = LocalLimits::new();
-        let quota: Quota = "10000/hour".parse().unwrap();
-        let day: Quota = "20000/day".parse().unwrap();
-        let admitted = Arc::new(AtomicU32::new(0));
+        let admitted = AtomicU32::new(0);
         std::thread::scope(|scope| {
-            for _ in 0..8 {
+            for _ in 0..64 {
                 scope.spawn(|| {
-                    let one = [quota];
-                    let two = [quota, day];
-                    let quotas: &[Quota] = if several { &two } else { &one };
-                    for _ in 0..5_000 {
-                        if take(&limits, 1, &[Bucket { whose: Whose::Key(id("hot")), quotas }], false).refused_for.is_none() {
-                            admitted.fetch_add(1, Ordering::SeqCst);
-                        }
-                    }
+                    let admitted_here = (0..TAKES / 64).filter(|_| gives(&limits, "hot", quotas)).count();
+                    admitted.fetch_add(u32::try_from(admitted_here).unwrap(), Ordering::SeqCst);
                 });
             }
         });
-        assert_eq!(admitted.load(Ordering::SeqCst), 10_000, "several: {several}");
+        assert_eq!(admitted.load(Ordering::SeqCst), hour.count(), "{} quotas", quotas.len());
     }
+}
+
+#[test]
+fn dear_and_cheap_requests_take_no_more_than_there_is() {
+    let limits = LocalLimits::new();
+    let quota: Quota = "30000/hour".parse().unwrap();
+    let taken = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for cost in [1, 2, 3, 7, 1, 2, 3, 7] {
+            let (limits, taken) = (&limits, &taken);
+            scope.spawn(move || {
+                for _ in 0..5_000 {
+                    let bucket = Bucket { whose: Whose::Key(id("hot")), quotas: &[quota] };
+                    if take(limits, 1, &[bucket], cost, false).refused_for.is_none() {
+                        taken.fetch_add(cost, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    // Of what is left, the cheapest takes the last.
+    assert_eq!(taken.load(Ordering::SeqCst), 30_000);
+}
+
+/// All at once, for a number of rounds: how many were admitted in each.
+fn at_once<const THREADS: usize>(rounds: usize, take: impl Fn(usize, usize) -> bool + Sync) -> Vec<u32> {
+    let admitted: Vec<AtomicU32> = (0..rounds).map(|_| AtomicU32::new(0)).collect();
+    let arrived = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (admitted, arrived, take) = (&admitted, &arrived, &take);
+            scope.spawn(move || {
+                for (round, admitted) in admitted.iter().enumerate() {
+                    arrived.fetch_add(1, Ordering::SeqCst);
+                    // Spinning: whoever is woken comes too late.
+                    for spins in 0.. {
+                        if arrived.load(Ordering::SeqCst) >= (round + 1) * THREADS {
+                            break;
+                        }
+                        if spins > 1_000 {
+                            std::thread::yield_now();
+                        }
+                    }
+                    admitted.fetch_add(u32::from(take(round, thread)), Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    admitted.into_iter().map(AtomicU32::into_inner).collect()
+}
+
+#[test]
+fn the_first_requests_of_a_key_are_no_exception() {
+    let limits = LocalLimits::new();
+    let quota: Quota = "1/hour".parse().unwrap();
+    let admitted = at_once::<2>(20_000, |round, _| gives(&limits, &format!("key-{round}"), &[quota]));
+    assert_eq!(admitted.iter().filter(|&&admitted| admitted != 1).count(), 0, "of {} keys", admitted.len());
+}
+
+/// As two guards do that share limits while one policy follows another.
+#[test]
+fn a_key_alone_and_the_same_key_among_others_take_from_one_quota() {
+    let limits = LocalLimits::new();
+    let (quota, everybody): (Quota, Quota) = ("1/hour".parse().unwrap(), "1000000/hour".parse().unwrap());
+    let admitted = at_once::<2>(20_000, |round, thread| {
+        let key = id(&format!("key-{}", round / 2));
+        let buckets =
+            [Bucket { whose: Whose::Key(key), quotas: &[quota] }, Bucket { whose: Whose::Policy, quotas: &[everybody] }];
+        if round % 2 == 0 {
+            // So that the key is known, and has one permission left to race for.
+            return take(&limits, 1, &buckets[..1], 1, true).refused_for.is_some();
+        }
+        take(&limits, 1, &buckets[..=thread], 1, false).refused_for.is_none()
+    });
+    assert_eq!(
+        admitted.iter().skip(1).step_by(2).filter(|&&admitted| admitted != 1).count(),
+        0,
+        "of {} keys",
+        admitted.len() / 2
+    );
+    let buckets = [Bucket { whose: Whose::Policy, quotas: &[everybody] }];
+    let all_or_nothing = everybody.count() - take(&limits, 1, &buckets, 1, true).standings[0].remaining - 1;
+    assert!(all_or_nothing <= 10_000, "the policy's quota was charged {all_or_nothing} times");
 }
 
 #[test]
@@ -164,8 +275,7 @@ fn a_limit_that_changes_under_load_loses_no_charge() {
             scope.spawn(move || {
                 for round in 0..2_000_usize {
                     let quota = quotas[(worker + round / 50) % 2];
-                    if take(limits, 1, &[Bucket { whose: Whose::Key(id("hot")), quotas: &[quota] }], false).refused_for.is_none()
-                    {
+                    if gives(limits, "hot", &[quota]) {
                         admitted.fetch_add(1, Ordering::SeqCst);
                     }
                 }
@@ -173,4 +283,28 @@ fn a_limit_that_changes_under_load_loses_no_charge() {
         }
     });
     assert_eq!(admitted.load(Ordering::SeqCst), 1_000);
+}
+
+#[test]
+fn a_count_that_changes_under_load_gives_no_more_than_the_larger() {
+    let limits = LocalLimits::new();
+    // One window: no quota is retired, and the fast path is open at once.
+    let quotas: [Quota; 2] = ["2/hour".parse().unwrap(), "wide=2/hour".parse().unwrap()];
+    let admitted = at_once::<4>(20_000, |round, thread| gives(&limits, &format!("key-{round}"), &[quotas[(thread + round) % 2]]));
+    assert_eq!(admitted.iter().filter(|&&admitted| admitted != 2).count(), 0, "of {} keys", admitted.len());
+}
+
+#[test]
+fn a_quota_that_stays_goes_on_as_it_was() {
+    let second = 1_000_000_000;
+    let (minute, hour): (Quota, Quota) = ("2/minute".parse().unwrap(), "9/hour".parse().unwrap());
+    let limits = LocalLimits::new();
+    let wait = |now, quotas: &[Quota]| {
+        take(&limits, now, &[Bucket { whose: Whose::Key(id("k")), quotas }], 1, false).refused_for.map(|wait| wait.as_secs())
+    };
+    assert_eq!([wait(0, &[minute]), wait(0, &[minute]), wait(0, &[minute])], [None, None, Some(30)]);
+    assert_eq!(wait(29 * second, &[minute, hour]), Some(1), "another came");
+    assert_eq!(wait(29 * second, &[hour.named("long").unwrap(), minute.named("hot").unwrap()]), Some(1), "they got names");
+    assert_eq!(wait(29 * second, &[hour]), None);
+    assert_eq!(wait(29 * second, &[minute]), Some(30), "what was taken meanwhile was taken of it, too");
 }

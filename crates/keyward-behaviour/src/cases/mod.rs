@@ -15,8 +15,10 @@ mod nested;
 mod networks;
 mod open_access;
 mod origins;
+mod quotas;
 mod request;
 mod scopes;
+mod spoofing;
 mod verifying;
 mod websockets;
 
@@ -27,6 +29,7 @@ use serde_json::Value;
 use crate::{
     model::{
         answer::ModelDenial,
+        happening::Happening,
         request::ModelRequest,
         time::{Moment, SECOND},
     },
@@ -48,6 +51,8 @@ pub fn all() -> Vec<Case> {
         verifying::cases(),
         scopes::cases(),
         limits::cases(),
+        quotas::cases(),
+        spoofing::cases(),
         answers::cases(),
         websockets::cases(),
         origins::cases(),
@@ -76,7 +81,8 @@ pub struct Case {
     /// What is sent, one after the other.
     pub steps: Vec<Step>,
     now: Moment,
-    peer: IpAddr,
+    peer: Option<IpAddr>,
+    happenings: Vec<Happening>,
 }
 
 /// One request of a case and what must come back.
@@ -84,7 +90,9 @@ pub struct Case {
 pub struct Step {
     /// What is sent, and by whom.
     pub request: ModelRequest,
-    /// What the guard's clock says.
+    /// What happens before it.
+    pub happenings: Vec<Happening>,
+    /// What the guard's clock says, the one that never steps.
     pub now: Moment,
     /// What must come back.
     pub expected: Expected,
@@ -133,7 +141,8 @@ pub(crate) fn case(name: &'static str, policy: &'static str) -> Case {
         nests: false,
         steps: Vec::new(),
         now: START,
-        peer: IpAddr::from([127, 0, 0, 1]),
+        peer: Some(IpAddr::from([127, 0, 0, 1])),
+        happenings: Vec::new(),
     }
 }
 
@@ -176,13 +185,33 @@ impl Case {
 
     /// Sends the following requests from this address of the loopback network.
     pub(crate) fn from(mut self, peer: &str) -> Case {
-        self.peer = peer.parse().expect("a peer is an address");
+        self.peer = Some(peer.parse().expect("a peer is an address"));
+        self
+    }
+
+    /// Sends the following requests without telling who sends them, which no socket can.
+    pub(crate) fn from_nobody(mut self) -> Case {
+        self.peer = None;
+        self
+    }
+
+    /// Gives a stored key other quotas before the next request; with none, it goes by the policy's.
+    pub(crate) fn limits(mut self, key: &str, limits: &[&str]) -> Case {
+        let limits = limits.iter().map(|limit| (*limit).to_owned()).collect();
+        self.happenings.push(Happening::Limits { key: key.to_owned(), limits });
+        self
+    }
+
+    /// Lets civil time step before the next request, by so many seconds, forward or back.
+    pub(crate) fn clock_steps(mut self, seconds: i32) -> Case {
+        self.happenings.push(Happening::ClockStep(Moment::from(seconds) * SECOND));
         self
     }
 
     /// Sends a request, written in lines.
     pub(crate) fn ask(mut self, request: &str, expected: Expected) -> Case {
-        self.steps.push(Step { request: ModelRequest::parse(request, Some(self.peer)), now: self.now, expected });
+        let happenings = std::mem::take(&mut self.happenings);
+        self.steps.push(Step { request: ModelRequest::parse(request, self.peer), happenings, now: self.now, expected });
         self
     }
 
@@ -298,6 +327,7 @@ mod tests {
             let policy = ModelPolicy::from_toml(case.policy).unwrap_or_else(|error| panic!("{}: {error}", case.name));
             let mut model = Model::new(policy, keys, environment);
             for step in &case.steps {
+                step.happenings.iter().for_each(|happening| model.happen(happening));
                 let answer = suite::decide(&mut model, &step.request, step.now);
                 if !step.expected.modelled {
                     continue;

@@ -38,7 +38,7 @@ pub fn run(data: &[u8]) {
             keys.push(modelled);
         }
     }
-    let steps = keys.iter().map(|key| Asked { wait: 0, request: presenting(&key.key) }).collect();
+    let steps = keys.iter().map(|key| Asked { wait: 0, happenings: Vec::new(), request: presenting(&key.key) }).collect();
     step(&World { policy: ModelPolicy::default(), keys, environment: Default::default(), steps });
 }
 

@@ -65,7 +65,7 @@ pub fn run(data: &[u8]) {
     }
     if let Ok(policy) = ModelPolicy::from_toml(text) {
         let environment = policy.configured_keys.iter().map(|keys| (keys.env.clone(), "root".to_owned())).collect();
-        let steps = requests().map(|request| Asked { wait: 0, request }).collect();
+        let steps = requests().map(|request| Asked { wait: 0, happenings: Vec::new(), request }).collect();
         step(&World { policy, keys: Vec::new(), environment, steps });
     }
 }

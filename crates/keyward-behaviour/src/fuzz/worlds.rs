@@ -189,7 +189,7 @@ pub fn world(data: &[u8]) -> World {
             Some(last) if choices.next() % 2 == 1 => last.request.clone(),
             _ => request(&mut choices),
         };
-        steps.push(Asked { wait, request });
+        steps.push(Asked { wait, happenings: Vec::new(), request });
     }
     World { policy, keys, environment, steps }
 }

@@ -57,7 +57,7 @@ pub fn world(data: &[u8]) -> Option<World> {
             }
             Some("request") if steps.len() < MOST_STEPS => {
                 let (peer, wait) = circumstances(words);
-                steps.push(Asked { wait, request: request(section.body, peer) });
+                steps.push(Asked { wait, happenings: Vec::new(), request: request(section.body, peer) });
             }
             _ => {}
         }

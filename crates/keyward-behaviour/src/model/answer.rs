@@ -10,6 +10,10 @@ use super::{
     verify::ModelPrincipal,
 };
 
+/// draft-ietf-httpapi-ratelimit-headers-10, section 6.1.
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+const QUOTA_EXCEEDED_TITLE: &str = "Request cannot be satisfied as assigned quota has been exceeded";
+
 /// Everything about a decision that can be seen from outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelAnswer {
@@ -27,8 +31,10 @@ pub struct ModelAnswer {
     pub body: Option<ModelBody>,
     /// The `Cache-Control` of the answer.
     pub cache_control: Option<&'static str>,
-    /// How the quotas stand; empty if nothing is told about them.
+    /// How the quotas stand; empty if nothing is told about them under the names of the draft.
     pub rate_limits: Vec<Standing>,
+    /// The same for the older names, which tell one of them.
+    pub legacy_rate_limits: Vec<Standing>,
     /// The client's address, if the decision got that far.
     pub client_ip: Option<IpAddr>,
     /// The query as the handler sees it, if the handler is reached.
@@ -54,7 +60,7 @@ pub enum RetryAfter {
 }
 
 /// The body of a denial.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelBody {
     /// The media type.
     pub content_type: &'static str,
@@ -62,6 +68,8 @@ pub struct ModelBody {
     pub fixed: Vec<(&'static str, Value)>,
     /// The members that must be there with some text.
     pub some_text: Vec<&'static str>,
+    /// The members that must not be there.
+    pub absent: Vec<&'static str>,
 }
 
 /// The audit event of a decision.
@@ -148,15 +156,23 @@ impl ModelDenial {
 
     fn body(&self, policy: &ModelPolicy) -> ModelBody {
         let own = self.own_text(policy);
-        let mut body = ModelBody { content_type: "application/json", fixed: Vec::new(), some_text: Vec::new() };
+        let mut body = ModelBody { content_type: "application/json", ..ModelBody::default() };
         let text_member = match policy.response.body {
             BodyShape::Error => "error",
             BodyShape::Detail => "detail",
             BodyShape::Problem => {
                 body.content_type = "application/problem+json";
-                body.fixed.push(("type", json!("about:blank")));
+                let is_quota = self.kinds[0] == "limited";
+                body.fixed.push(("type", json!(if is_quota { QUOTA_EXCEEDED } else { "about:blank" })));
                 body.fixed.push(("status", json!(self.status())));
-                body.fixed.push(("title", json!(reason_phrase(self.status()))));
+                body.fixed.push(("title", json!(if is_quota { QUOTA_EXCEEDED_TITLE } else { reason_phrase(self.status()) })));
+                if is_quota {
+                    let refusing = self.spent.iter().filter(|standing| standing.wait > 0);
+                    let names: Vec<&str> = refusing.map(|standing| standing.name.as_str()).collect();
+                    body.fixed.push(("violated-policies", json!(names)));
+                } else {
+                    body.absent.push("violated-policies");
+                }
                 body.fixed.push(("code", json!(self.code())));
                 body.some_text.push("request_id");
                 "detail"

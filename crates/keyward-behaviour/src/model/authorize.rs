@@ -15,6 +15,8 @@ pub struct Demands {
     pub kinds: Vec<String>,
     /// Whether a missing key passes as anonymous.
     pub optional: bool,
+    /// How many permissions a request takes of each quota; 0 where nobody says so, which is one.
+    pub cost: u32,
 }
 
 /// Why an authentic key may not do this.
@@ -40,6 +42,7 @@ impl Demands {
             any_scope: route.any_scope.clone(),
             kinds: route.kinds.clone(),
             optional: route.optional,
+            cost: route.cost.unwrap_or(0),
         }
     }
 
@@ -53,6 +56,7 @@ impl Demands {
         self.any_scope.extend(other.any_scope.iter().cloned());
         self.kinds.extend(other.kinds.iter().cloned());
         self.optional |= other.optional;
+        self.cost = self.cost.max(other.cost);
         self
     }
 
@@ -130,5 +134,7 @@ mod tests {
         assert_eq!(all(&["a", "b"]).and(&all(&["b", "c"])), all(&["a", "b", "c"]));
         assert!(all(&["a"]).need_a_key());
         assert!(!Demands { optional: true, ..Demands::default() }.need_a_key());
+        let costing = |cost| Demands { cost, ..Demands::default() };
+        assert_eq!((costing(2).and(&costing(5)).cost, costing(5).and(&costing(2)).cost), (5, 5));
     }
 }

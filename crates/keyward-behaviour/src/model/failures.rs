@@ -25,7 +25,7 @@ pub fn charge(
         return Ok(());
     }
     let subject = Subject::Failures { whose: bucket(client.address), flagged: client.flagged };
-    quotas.take(&[(subject, 0, budget)], now).map(|_| ())
+    quotas.take(&[(subject, vec![budget])], 1, now).map(|_| ())
 }
 
 /// The budget, unless it is off.

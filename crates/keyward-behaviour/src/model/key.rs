@@ -27,8 +27,8 @@ pub struct ModelKey {
     pub disabled: bool,
     /// Whence it may be used; empty for anywhere.
     pub allowed_ips: Vec<String>,
-    /// Its own quota, in place of the policy's.
-    pub limit: Option<String>,
+    /// Its own quotas, in place of the policy's; empty for those.
+    pub limits: Vec<String>,
 }
 
 impl ModelKey {
@@ -55,7 +55,14 @@ impl ModelKey {
         optional("revoked", self.revoked.then_some(json!(true)));
         optional("disabled", self.disabled.then_some(json!(true)));
         optional("allowed_ips", (!self.allowed_ips.is_empty()).then(|| json!(self.allowed_ips)));
-        optional("limit", self.limit.as_ref().map(|limit| json!(limit)));
+        optional(
+            "limit",
+            match self.limits.as_slice() {
+                [] => None,
+                [one] => Some(json!(one)),
+                several => Some(json!(several)),
+            },
+        );
         Value::Object(line).to_string()
     }
 
@@ -80,7 +87,8 @@ impl ModelKey {
                 "revoked" => read.revoked = value.as_bool().ok_or("revoked is true or false")?,
                 "disabled" => read.disabled = value.as_bool().ok_or("disabled is true or false")?,
                 "allowed_ips" => read.allowed_ips = texts(&value)?,
-                "limit" => read.limit = Some(text(&value)?),
+                "limit" if value.is_array() => read.limits = texts(&value)?,
+                "limit" => read.limits = vec![text(&value)?],
                 other => return Err(format!("a key has no field {other}")),
             }
         }
@@ -189,7 +197,7 @@ mod tests {
             expires_at: Some(1_000_000_001),
             revoked: true,
             disabled: true,
-            limit: Some("2/minute".to_owned()),
+            limits: vec!["2/minute".to_owned()],
             ..ModelKey::default()
         };
         assert_eq!(ModelKey::from_json_line(&key.to_json_line()), Ok(key));

@@ -14,6 +14,7 @@ pub mod authorize;
 pub mod candidates;
 pub mod choose;
 pub mod failures;
+pub mod happening;
 pub mod key;
 pub mod limits;
 pub mod networks;
@@ -32,9 +33,10 @@ use self::{
     authorize::{Demands, Refusal},
     candidates::Candidate,
     choose::Choice,
+    happening::Happening,
     key::ModelKey,
     limits::{Charge, Quota, Quotas, Standing, Subject},
-    policy::{ModelPolicy, RateLimitHeaders},
+    policy::{ModelPolicy, RateLimitHeaders, Route},
     request::ModelRequest,
     target::{Routing, Target},
     time::Moment,
@@ -47,6 +49,8 @@ pub struct Model {
     policy: ModelPolicy,
     known: KnownKeys,
     quotas: Quotas,
+    /// How far civil time is ahead of the clock that never steps.
+    civil_ahead: Moment,
 }
 
 /// How far a decision got, for the audit event and the answer.
@@ -69,7 +73,18 @@ enum Pass {
 impl Model {
     /// A service that has just been started.
     pub fn new(policy: ModelPolicy, stored: Vec<ModelKey>, environment: BTreeMap<String, String>) -> Model {
-        Model { policy, known: KnownKeys { stored, environment }, quotas: Quotas::default() }
+        Model { policy, known: KnownKeys { stored, environment }, quotas: Quotas::default(), civil_ahead: 0 }
+    }
+
+    /// Lets something happen that is no request.
+    pub fn happen(&mut self, happening: &Happening) {
+        match happening {
+            Happening::Limits { key, limits } => {
+                let stored = self.known.stored.iter_mut().filter(|stored| stored.key == *key);
+                stored.for_each(|stored| stored.limits.clone_from(limits));
+            }
+            Happening::ClockStep(by) => self.civil_ahead += by,
+        }
     }
 
     /// The policy in force.
@@ -77,7 +92,7 @@ impl Model {
         &self.policy
     }
 
-    /// Decides a request at a moment, and remembers what it charged.
+    /// Decides a request at a moment, and remembers what it charged. Moments are those of a clock that never steps.
     pub fn decide(&mut self, request: &ModelRequest, now: Moment) -> ModelAnswer {
         self.decide_demanding(request, &Demands::default(), now)
     }
@@ -93,11 +108,16 @@ impl Model {
         answer.request_id = target::request_id(&self.policy, request);
         answer.client_ip = trail.client.map(|client| client.address);
         // R9.3: told only where the key was good.
-        if let Err(denial) = &end
-            && denial.kinds == ["limited"]
-            && self.policy.sends(RateLimitHeaders::Draft)
-        {
-            answer.rate_limits = denial.spent.clone();
+        let standings = match &end {
+            Err(denial) if denial.kinds == ["limited"] => denial.spent.clone(),
+            Ok(Pass::Guarded(_, standings)) => standings.clone(),
+            _ => Vec::new(),
+        };
+        if self.policy.sends(RateLimitHeaders::Legacy) {
+            answer.legacy_rate_limits.clone_from(&standings);
+        }
+        if self.policy.sends(RateLimitHeaders::Draft) {
+            answer.rate_limits = standings;
         }
         if !matches!(end, Ok(Pass::Unguarded)) {
             answer.event = Some(ModelEvent {
@@ -126,16 +146,16 @@ impl Model {
         if !target::all_read_the_same_route(&self.policy, &request.method, &path) {
             return Err(ModelDenial::of("path"));
         }
-        let demands = match target::route(&self.policy, &request.method, &path) {
-            Routing::Route(route) => Demands::of(&route).and(more),
-            Routing::Unnamed => more.clone(),
+        let (demands, here) = match target::route(&self.policy, &request.method, &path) {
+            Routing::Route(route) => (Demands::of(&route).and(more), Some(route)),
+            Routing::Unnamed => (more.clone(), None),
             Routing::Forbidden => return Err(ModelDenial::of("route")),
         };
 
         // R2, R4: the client's address and the policy's networks.
         let client = address::client(&self.policy, request);
         trail.client = client;
-        self.pass_networks(client)?;
+        self.pass_networks(client, here.as_ref())?;
 
         // R15: a service without keys.
         if self.known.is_open_without_keys(&self.policy) && !demands.need_a_key() {
@@ -169,24 +189,26 @@ impl Model {
 
         // R9: limits.
         let charges = self.charges(&verified, client);
-        match self.quotas.take(&charges, now) {
+        match self.quotas.take(&charges, demands.cost.max(1).into(), now) {
             Ok(standings) => Ok(Pass::Guarded(Some(verified.principal), standings)),
             Err(spent) => Err(ModelDenial { spent, ..ModelDenial::of("limited") }),
         }
     }
 
-    /// R2.3, R4.
-    fn pass_networks(&self, client: Option<ClientAddress>) -> Result<(), ModelDenial> {
+    /// R2.3, R4: the policy's networks and the route's.
+    fn pass_networks(&self, client: Option<ClientAddress>, here: Option<&Route>) -> Result<(), ModelDenial> {
         let network = &self.policy.network;
-        let allow = network.allow.as_deref().filter(|list| !list.iter().any(|entry| entry == "*"));
-        let needs_address = allow.is_some()
-            || !network.deny.is_empty()
+        let mut lists = vec![(network.allow.as_deref(), network.deny.as_slice())];
+        lists.extend(here.map(|route| (route.allow.as_deref(), route.deny.as_slice())));
+        let names_somebody =
+            |(allow, deny): &(Option<&[String]>, &[String])| allow.is_some_and(|list| list != ["*"]) || !deny.is_empty();
+        let needs_address = lists.iter().any(names_somebody)
             || failures::budget(&self.policy).is_some()
             || !self.policy.limits.per_address.is_empty();
         match client {
             None if needs_address => Err(ModelDenial::of("unavailable")),
             None => Ok(()),
-            Some(client) if networks::passes(allow, &network.deny, client) => Ok(()),
+            Some(client) if lists.iter().all(|(allow, deny)| networks::passes(*allow, deny, client)) => Ok(()),
             Some(_) => Err(ModelDenial::of("address")),
         }
     }
@@ -198,7 +220,7 @@ impl Model {
         now: Moment,
         trail: &mut Trail,
     ) -> Result<Verified, ModelDenial> {
-        let verdict = self.known.ask(&self.policy, tried, now);
+        let verdict = self.known.ask(&self.policy, tried, now + self.civil_ahead);
         let mut refused_charges = Vec::new();
         for _ in &verdict.bad {
             refused_charges.push(failures::charge(&self.policy, &mut self.quotas, client, now).err());
@@ -222,14 +244,11 @@ impl Model {
     /// R9.1, R9.2: everything that one good request costs.
     fn charges(&self, verified: &Verified, client: Option<ClientAddress>) -> Vec<Charge> {
         let limits = &self.policy.limits;
-        let per_key = match &verified.limit {
-            Some(own) => std::slice::from_ref(own),
-            None => &limits.per_key,
-        };
+        let per_key = if verified.limits.is_empty() { &limits.per_key } else { &verified.limits };
         let mut charges = Vec::new();
         let mut add = |subject: Subject, quotas: &[String]| {
-            for (number, quota) in quotas.iter().enumerate() {
-                charges.push((subject.clone(), number, Quota::parse(quota)));
+            if !quotas.is_empty() {
+                charges.push((subject, quotas.iter().map(|quota| Quota::parse(quota)).collect()));
             }
         };
         add(Subject::Key(verified.identity.clone()), per_key);
@@ -248,9 +267,9 @@ impl Model {
         let target = trail.target.as_ref().expect("nothing passes without a target");
         let sources = self.policy.sources();
         let by_query = candidates::holds_query_credential(&sources, target);
-        let (principal, standings, guarded) = match pass {
-            Pass::Unguarded => (None, Vec::new(), false),
-            Pass::Guarded(principal, standings) => (principal.clone(), standings.clone(), true),
+        let (principal, guarded) = match pass {
+            Pass::Unguarded => (None, false),
+            Pass::Guarded(principal, _) => (principal.clone(), true),
         };
         let stripped = self.policy.response.strip_credentials;
         ModelAnswer {
@@ -261,7 +280,6 @@ impl Model {
                 (false, true) => Some("private"),
                 (false, false) => None,
             },
-            rate_limits: if self.policy.sends(RateLimitHeaders::Draft) { standings } else { Vec::new() },
             query: candidates::query_without_credentials(&sources, target),
             saw_credential: match (stripped, guarded) {
                 (true, true) => Some(false),
@@ -342,5 +360,8 @@ mod tests {
         assert_eq!(status("[limits]\nfailures = '1/minute'"), 503);
         assert_eq!(status("[limits]\nper_address = ['1/minute']"), 503);
         assert_eq!(status("[limits]\nper_key = ['1/minute']"), 401);
+        assert_eq!(status("[[routes]]\npath = '/*'\ndeny = ['10.0.0.1']"), 401, "another route's networks");
+        assert_eq!(status("[[routes]]\npath = '/'\nallow = ['*']"), 401);
+        assert_eq!(status("[[routes]]\npath = '/'\ndeny = ['10.0.0.1']"), 503);
     }
 }

@@ -244,6 +244,15 @@ pub struct Route {
     /// Whether a missing key passes as anonymous.
     #[serde(skip_serializing_if = "is_default")]
     pub optional: bool,
+    /// Who may come here; none written is anybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Vec<String>>,
+    /// Who may not come here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<String>,
+    /// How many permissions a request takes of each quota; none written is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<u32>,
 }
 
 /// What an answer looks like.
@@ -520,6 +529,9 @@ mod tests {
             [[routes]]
             path = "/reports/*"
             methods = ["GET"]
+            allow = ["10.0.0.0/8"]
+            deny = ["10.1.0.0/16"]
+            cost = 5
             [response]
             challenge = "APIKey"
             strip_credentials = false

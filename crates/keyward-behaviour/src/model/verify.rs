@@ -35,8 +35,8 @@ pub struct Verified {
     pub identity: String,
     /// Whence the key may be used; empty for anywhere.
     pub allowed_ips: Vec<String>,
-    /// The key's own quota.
-    pub limit: Option<String>,
+    /// The key's own quotas; empty for the policy's.
+    pub limits: Vec<String>,
 }
 
 /// Why a candidate is bad: one kind, or several that are all true of it.
@@ -136,7 +136,7 @@ impl KnownKeys {
                     candidate: candidate.clone(),
                     identity: format!("store {credential}"),
                     allowed_ips: key.allowed_ips.clone(),
-                    limit: key.limit.clone(),
+                    limits: key.limits.clone(),
                 }))
             }
             AuthenticatorName::Configured => {
@@ -153,7 +153,7 @@ impl KnownKeys {
                     candidate: candidate.clone(),
                     identity: format!("configured {credential}"),
                     allowed_ips: Vec::new(),
-                    limit: None,
+                    limits: Vec::new(),
                 }))
             }
         }

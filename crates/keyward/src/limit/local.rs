@@ -74,9 +74,12 @@ impl Cells {
         let most = before.iter().map(|old| old.quota.taken(old.cell, now)).max().unwrap_or(0);
         before.extend(&self.retired);
         let cells = quotas.iter().map(|quota| {
-            let known = before.iter().find(|old| old.quota.window() == quota.window());
-            let taken = known.map_or(most, |old| old.quota.taken(old.cell, now).saturating_add(seen - old.seen));
-            AtomicU64::new(quota.cell_with(taken, now))
+            AtomicU64::new(match before.iter().find(|old| old.quota.window() == quota.window()) {
+                // As it was: in whole permissions, what has come back of the next one would be taken again.
+                Some(old) if old.quota.count() == quota.count() && old.seen == seen => old.cell,
+                Some(old) => quota.cell_with(old.quota.taken(old.cell, now).saturating_add(seen - old.seen), now),
+                None => quota.cell_with(most, now),
+            })
         });
         let cells = cells.collect();
         before.retain(|old| quotas.iter().all(|quota| quota.window() != old.quota.window()));
@@ -141,6 +144,19 @@ impl LocalLimits {
                 wait = wait.max(quota.take(look(&addresses, bucket, cells, index), now, cost).err());
             }
         }
+        // What somebody on the fast path may take at the same time is taken first, by a step that looks again: nothing else has been
+        // charged yet, should it refuse.
+        let mut contested = None;
+        if wait.is_none()
+            && !taking.peek
+            && let Some((quota, cell)) =
+                taking.buckets.iter().zip(&counters).find_map(|(bucket, cells)| on_fast_path(bucket, cells.as_deref()?))
+        {
+            match cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, |cell| quota.take(cell, now, cost).ok()) {
+                Ok(before) => contested = Some(quota.charged(before, now, cost)),
+                Err(cell) => wait = quota.take(cell, now, cost).err(),
+            }
+        }
         let mut standings = SmallVec::new();
         for (bucket, cells) in taking.buckets.iter().zip(&counters) {
             if let (Some(cells), None, false) = (cells, wait, taking.peek) {
@@ -157,11 +173,13 @@ impl LocalLimits {
                             *kept = quota.take(*kept, now, cost).unwrap_or(*kept);
                             *kept
                         }
-                        // Not a plain store: a key whose quotas just became several may be on the fast path still.
                         (_, Some(cells)) => {
-                            let charged = |cell| Some(quota.charged(cell, now, cost));
-                            let before = cells.cells[index].fetch_update(Ordering::AcqRel, Ordering::Acquire, charged);
-                            quota.charged(before.unwrap_or(cell), now, cost)
+                            let taken = if on_fast_path(bucket, cells).is_some() { contested.take() } else { None };
+                            taken.unwrap_or_else(|| {
+                                let charged = |cell| Some(quota.charged(cell, now, cost));
+                                let before = cells.cells[index].fetch_update(Ordering::AcqRel, Ordering::Acquire, charged);
+                                quota.charged(before.unwrap_or(cell), now, cost)
+                            })
                         }
                         (_, None) => cell,
                     };
@@ -184,6 +202,14 @@ impl LocalLimits {
             Whose::Owner(owner) => Some(current(&self.0.named, name("owner", owner, ""), bucket.quotas, now)),
             Whose::Policy => Some(current(&self.0.named, name("policy", "", ""), bucket.quotas, now)),
         }
+    }
+}
+
+/// The cell that [`LocalLimits::take_alone`] takes from without the lock, if this is a bucket of that kind.
+fn on_fast_path<'c>(bucket: &Bucket<'_>, cells: &'c Cells) -> Option<(Quota, &'c AtomicU64)> {
+    match (bucket.whose, bucket.quotas) {
+        (Whose::Key(_), [quota]) if cells.retired.is_empty() => Some((*quota, &cells.cells[0])),
+        _ => None,
     }
 }
 

@@ -72,7 +72,7 @@ impl AddressTable {
 
     /// Rewrites every cell for another quota (R9.4).
     pub(super) fn convert(&mut self, from: Quota, to: Quota, now: u64) {
-        if from == to {
+        if (from.count(), from.window()) == (to.count(), to.window()) {
             return;
         }
         let convert = |cell: &mut u64| {
