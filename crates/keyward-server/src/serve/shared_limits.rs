@@ -38,7 +38,9 @@ pub(super) async fn connect(arguments: &Serve, sink: Arc<dyn AuditSink>) -> Resu
         _ => Failure::Fault(format!("{name}: {error}")),
     })?;
     if arguments.deciding.keys.is_some() {
-        tracing::warn!("the keys of `--keys` get new ids in each process, and limits are counted by id: each server counts its own");
+        tracing::warn!(
+            "the keys of `--keys` get new ids in each process, and limits are counted by id: each server counts its own"
+        );
     }
     tracing::info!(%mode, nodes, away = limits.statistics().away, "limits: in Redis");
     Ok(Some(limits))
