@@ -81,9 +81,9 @@ fn worlds_of(groups: RangeInclusive<usize>, requests: usize) -> impl Strategy<Va
 
 /// Worlds in which some requests come from nobody, as no socket can have it.
 pub fn worlds_without_some_peers() -> impl Strategy<Value = World> {
-    (worlds(), prop::collection::vec(prop::bool::weighted(0.3), 12)).prop_map(|(mut world, from_nobody)| {
-        for (step, from_nobody) in world.steps.iter_mut().zip(from_nobody) {
-            if from_nobody {
+    (worlds(), prop::collection::vec(prop::bool::weighted(0.3), 12)).prop_map(|(mut world, without_peer)| {
+        for (step, without_peer) in world.steps.iter_mut().zip(without_peer) {
+            if without_peer {
                 step.request.peer = None;
             }
         }

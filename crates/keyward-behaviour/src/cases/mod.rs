@@ -190,7 +190,7 @@ impl Case {
     }
 
     /// Sends the following requests without telling who sends them, which no socket can.
-    pub(crate) fn from_nobody(mut self) -> Case {
+    pub(crate) fn without_peer(mut self) -> Case {
         self.peer = None;
         self
     }

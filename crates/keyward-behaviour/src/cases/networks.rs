@@ -130,7 +130,7 @@ fn routes() -> Vec<Case> {
             .ask("GET /inside\nX-API-Key: alpha\nX-Forwarded-For: 10.0.0.1", allowed()),
         case("R2.3 who has no address is a fault on routes that ask for one", ROUTE_ALONE)
             .key("alpha")
-            .from_nobody()
+            .without_peer()
             .ask("GET /inside\nX-API-Key: alpha", denied("unavailable").without_header("WWW-Authenticate"))
             .ask("GET /inside", denied("unavailable"))
             .ask("GET /outside\nX-API-Key: wrong", denied("unavailable"))
