@@ -220,6 +220,7 @@ impl Guard {
             Err(Stop::Denied(kind)) => Err(kind),
             Ok(allowed) => Ok(allowed),
         };
+        // A denial that came before the limits; behind them there was nothing to charge.
         if patience == Patience::GivesUp && trail.charges_elsewhere(parts) {
             return None;
         }

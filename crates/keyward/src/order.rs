@@ -28,6 +28,10 @@ pub(crate) async fn judge<'r, H: Head + ?Sized>(
     let candidates = candidates(guard, trail)?;
     let Some(verified) = authenticate(guard, trail, &shut, candidates, patience).await? else { return Ok(shut.missing()?) };
     let authorised = authorise(guard, trail, shut, verified)?;
+    // Before anything is taken: limits that several processes share may count one part at once, and make another wait.
+    if patience == Patience::GivesUp && trail.charges_elsewhere(guard) {
+        return Err(Stop::WouldWait);
+    }
     let cost = authorised.cost();
     let counted = Counted::count(guard, trail, &authorised, patience).await?;
     match authorised.charged(counted) {

@@ -10,6 +10,7 @@ use keyward::audit::{AuditEvent, AuditSink};
 use keyward::clock::{ManualClock, Now};
 use keyward::import::keys_file;
 use keyward::key::Record;
+use keyward::limit::{Charge, Limits, LocalLimits, Taking, Whose};
 use keyward::store::{Filter, KeyStore, Presented};
 use keyward::{
     Ambient, Answer, Authenticator, Decision, Fault, Guard, GuardBuilder, Identity, Keys, Kind, MemoryStore, NewKey, Pass, Peer,
@@ -492,4 +493,42 @@ fn a_principal_tells_which_scopes_it_holds() {
     let holds = |scope| pass.principal().unwrap().has_scope(scope);
     assert!(holds("jobs:run") && holds("reports:read") && holds("reports:read:all"));
     assert!(!holds("jobs") && !holds("jobs:run:now") && !holds("reports") && !holds("other"));
+}
+
+/// Counts at once what a request takes, and lets nobody know of a bad key before a while: as shared limits do that are away.
+#[derive(Clone, Default)]
+struct HalfAway(LocalLimits, Arc<AtomicUsize>);
+
+impl Limits for HalfAway {
+    fn take(&self, taking: &Taking<'_>) -> Answer<Charge> {
+        if matches!(taking.buckets[0].whose, Whose::Failures { .. }) {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            return Answer::Pending(Box::pin(async { Ok(Charge { refused_for: None, standings: Default::default() }) }));
+        }
+        self.0.take(taking)
+    }
+
+    fn counts_failures(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn trying_to_decide_takes_nothing_where_a_bad_key_beside_a_good_one_is_counted_elsewhere() {
+    let (store, limits) = (MemoryStore::new(), HalfAway::default());
+    let key = made(&store, NewKey::named("k"));
+    let policy = "resolution = \"first-valid\"\n[limits]\nper_key = [\"3/hour\"]\nfailures = \"9/hour\"";
+    let guard = builder(policy).store(store).limits(limits.clone()).build().unwrap();
+    let request = with(
+        Request::get("/")
+            .header("authorization", "Bearer nobody-has-this")
+            .header("x-api-key", &key)
+            .extension(Peer([192, 0, 2, 1].into())),
+    );
+    for left in [2, 1, 0] {
+        assert!(guard.try_decide(&request).is_none(), "a bad key is counted elsewhere");
+        assert_eq!(pass(guard.decide_blocking(&request)).quotas()[0].remaining, left);
+    }
+    assert_eq!(kind(&guard.decide_blocking(&request)), Some(Kind::Limited));
+    assert_eq!(limits.1.load(Ordering::SeqCst), 4);
 }
