@@ -72,6 +72,11 @@ impl Fields<'_> {
                 let problem = format!("has two quotas of one window, like {twice}: keep the smaller");
                 return Err(BadField { field: "limits", problem });
             }
+            let mut names = BTreeSet::new();
+            if let Some(twice) = limits.iter().filter_map(Quota::name).find(|name| !names.insert(*name)) {
+                let problem = format!("has two quotas that are called {twice}: give one of them another name");
+                return Err(BadField { field: "limits", problem });
+            }
         }
         if let Some(metadata) = self.metadata {
             at_most("metadata", metadata.len(), Record::MOST_METADATA, "entries")?;
@@ -141,6 +146,16 @@ mod tests {
         assert_eq!(refused(&Fields { metadata: Some(&metadata), ..Fields::default() }), Some(("metadata", false)));
         metadata.insert("one more".to_owned(), String::new());
         assert_eq!(refused(&Fields { metadata: Some(&metadata), ..Fields::default() }), Some(("metadata", true)));
+    }
+
+    #[test]
+    fn two_quotas_of_one_name_are_one_too_many() {
+        let checked = |limits: &[&str]| {
+            let limits: Vec<Quota> = limits.iter().map(|quota| quota.parse().unwrap()).collect();
+            refused(&Fields { limits: Some(&limits), ..Fields::default() })
+        };
+        assert_eq!(checked(&["twin=3/minute", "twin=200/hour"]), Some(("limits", false)));
+        assert_eq!(checked(&["one=3/minute", "other=200/hour", "9/day"]), None);
     }
 
     #[test]

@@ -52,11 +52,16 @@ impl Quota {
         good.then_some(Self { count, window, name: [0; MOST_NAME] })
     }
 
-    /// The same under a name: a letter, then at most 19 more letters, digits, `-` and `_`. `None` if it is none.
+    /// The same under a name: a letter, then at most 19 more letters, digits, `-` and `_`. `None` if it is none, or looks like what
+    /// quotas without a name are called: `key-60s`.
     pub fn named(self, name: &str) -> Option<Self> {
         let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let good = name.len() <= MOST_NAME && name.starts_with(|first: char| first.is_ascii_alphabetic());
-        if !good || !name.bytes().all(letters) {
+        let is_built = name.rsplit_once('-').is_some_and(|(whose, window)| {
+            let seconds = window.strip_suffix('s').unwrap_or_default();
+            ["key", "owner", "address", "policy"].contains(&whose) && seconds.parse::<u64>().is_ok()
+        });
+        if !good || is_built || !name.bytes().all(letters) {
             return None;
         }
         let mut kept = [0; MOST_NAME];
@@ -203,6 +208,7 @@ mod tests {
             ("7/90m", "7/90minutes"),
             ("60/120seconds", "60/2minutes"),
             ("burst=60/m", "burst=60/minute"),
+            ("key-s=60/m", "key-s=60/minute"),
             ("a-name_of20character=1/s", "a-name_of20character=1/second"),
         ] {
             assert_eq!(text.parse::<Quota>().unwrap().to_string(), printed);
@@ -228,6 +234,8 @@ mod tests {
             "a b=1/s",
             "a\"=1/s",
             "a=b=1/s",
+            "key-60s=1/s",
+            "owner-3600s=1/s",
             "a-name_of21characters=1/s",
         ] {
             assert!(bad.parse::<Quota>().is_err(), "{bad}");
