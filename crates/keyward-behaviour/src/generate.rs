@@ -172,7 +172,13 @@ fn key_with_conditions(credential: String) -> impl Strategy<Value = ModelKey> {
 
 /// A key's own quotas.
 fn own_limits() -> impl Strategy<Value = Vec<&'static str>> {
-    select(vec![vec!["1/10s"], vec!["2/minute"], vec!["2/minute", "4/hour"], vec!["own=2/minute"], vec!["own=2/10s", "4/hour"]])
+    select(vec![
+        vec!["1/10s"],
+        vec!["2/minute"],
+        vec!["2/minute", "4/hour"],
+        vec!["own=2/minute"],
+        vec!["own=2/10s", "everybody=4/hour"],
+    ])
 }
 
 fn policies() -> impl Strategy<Value = ModelPolicy> {

@@ -187,6 +187,14 @@ fn several() -> Vec<Case> {
         .wait(seconds(30))
         .ask(ALPHA, allowed())
         .ask(ALPHA, limited("1170", &["mine", "key-3600s"])),
+        case(
+            "R9.3 a key's own quota that is called like one of the policy's is told as one without a name",
+            "[limits]\nper_address = ['near=9/minute']\nper_policy = ['all=9/minute']",
+        )
+        .record(r#"{"key":"alpha","limit":["all=2/minute","own=3/hour","near=9/day"]}"#)
+        .ask(ALPHA, left(r#""key-60s";r=1;t=30, "own";r=2;t=1200, "key-86400s";r=8;t=9600, "near";r=8;t=7, "all";r=8;t=7"#))
+        .ask(ALPHA, allowed())
+        .ask(ALPHA, limited("30", &["key-60s"])),
     ]
 }
 

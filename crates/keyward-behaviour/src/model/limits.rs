@@ -212,8 +212,20 @@ impl Quotas {
     }
 
     fn standings(&self, charges: &[Charge], now: Moment, wait: impl Fn(&Ledger) -> Moment) -> Vec<Standing> {
-        let of = |subject: &Subject| self.accounts[subject].ledgers.iter();
-        charges.iter().flat_map(|(subject, _)| of(subject).map(|ledger| ledger.standing(subject, wait(ledger), now))).collect()
+        // A key's own quota that is called like one of the policy's is told as one without a name.
+        let of_the_policy: Vec<&String> =
+            charges.iter().skip(1).flat_map(|(_, quotas)| quotas).filter_map(|quota| quota.name.as_ref()).collect();
+        let standing = |index: usize, subject: &Subject, ledger: &Ledger| {
+            let mut ledger = ledger.clone();
+            if index == 0 && ledger.quota.name.as_ref().is_some_and(|name| of_the_policy.contains(&name)) {
+                ledger.quota.name = None;
+            }
+            ledger.standing(subject, wait(&ledger), now)
+        };
+        let each = charges.iter().enumerate();
+        each.flat_map(|(index, (subject, _))| self.accounts[subject].ledgers.iter().map(move |ledger| (index, subject, ledger)))
+            .map(|(index, subject, ledger)| standing(index, subject, ledger))
+            .collect()
     }
 }
 

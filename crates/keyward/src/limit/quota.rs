@@ -69,6 +69,10 @@ impl Quota {
         Some(Self { name: kept, ..self })
     }
 
+    pub(crate) fn unnamed(self) -> Self {
+        Self { name: [0; MOST_NAME], ..self }
+    }
+
     /// The name under which it is told, if it has one of its own.
     pub fn name(&self) -> Option<&str> {
         let length = self.name.iter().position(|byte| *byte == 0).unwrap_or(MOST_NAME);

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{Authorised, Principal};
 use crate::guard::Parts;
 use crate::head::Head;
-use crate::limit::{Bucket, Charge, Quota, Taking, Whose};
+use crate::limit::{Bucket, Charge, Quota, QuotaStanding, Taking, Whose};
 use crate::order::{Patience, Stop};
 use crate::policy::LimitRules;
 use crate::trail::Trail;
@@ -34,6 +34,7 @@ impl Counted {
         let Charge { refused_for, standings } = patience.get(guard.limits.take(&taking)).await?;
         trail.retry_after = refused_for;
         trail.standings = standings;
+        tell_apart(&mut trail.standings);
         trail.note("limits", || match refused_for {
             Some(wait) => format!("limited for {wait:?}"),
             None => "within".to_owned(),
@@ -43,6 +44,19 @@ impl Counted {
 
     pub(super) fn is_refused(&self) -> bool {
         self.is_refused
+    }
+}
+
+/// No two quotas of one answer have one name. Within a record, and within a policy, none do; a record's own that is called like
+/// one of the policy's is told as one without a name.
+fn tell_apart(standings: &mut [QuotaStanding]) {
+    for index in 1..standings.len() {
+        let (before, rest) = standings.split_at_mut(index);
+        if let Some(name) = rest.first().and_then(|later| later.quota.name()) {
+            before.iter_mut().filter(|earlier| earlier.quota.name() == Some(name)).for_each(|earlier| {
+                earlier.quota = earlier.quota.unnamed();
+            });
+        }
     }
 }
 
