@@ -1,6 +1,6 @@
 //! Why a service does not do what a test asks of it.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, io, path::Path};
 
 /// What went wrong with a service, and how to mend it.
 pub struct ServiceError {
@@ -27,3 +27,8 @@ impl fmt::Debug for ServiceError {
 }
 
 impl Error for ServiceError {}
+
+/// A file of a service could not be read, written, moved.
+pub(super) fn failed(what: &str, file: &Path, error: &io::Error) -> ServiceError {
+    ServiceError::new(format!("cannot {what} {}: {error}; check the temporary folder's room and permissions", file.display()))
+}

@@ -13,5 +13,6 @@ mod folder;
 pub mod postgres;
 mod processes;
 pub mod redis;
+mod server;
 
 pub use error::ServiceError;
