@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
+use keyward::clock::Now;
 use keyward::key::{KeyId, Record};
 use keyward::store::{
     Attribution, Change, Filter, Insert, Inserted, Journalled, KeyStore, Presented, RecordStore, Refused, SlotUsage, Use,
@@ -91,6 +92,10 @@ impl fmt::Debug for FileStore {
 impl KeyStore for FileStore {
     fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
         self.live().ask_at(presented.now().steady, |store| store.find(presented))
+    }
+
+    fn find_by_id(&self, id: &KeyId, now: Now) -> Answer<Option<Arc<Record>>> {
+        self.live().ask_at(now.steady, |store| store.get(id))
     }
 
     fn binds(&self, prefix: &str) -> bool {

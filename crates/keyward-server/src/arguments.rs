@@ -77,9 +77,17 @@ pub(crate) struct Deciding {
     /// Keys that are held in memory only, one JSON object a line; instead of a database
     #[arg(long, value_name = "FILE")]
     pub(crate) keys: Option<PathBuf>,
+    /// The secrets that WebSocket tickets are signed with, one a line, the one to sign with first; without it a new one at each
+    /// start [env: KEYWARD_SERVER_SECRET_FILE, or KEYWARD_SERVER_SECRET with the secrets themselves]
+    #[arg(long, value_name = "FILE")]
+    server_secret_file: Option<OsString>,
 }
 
 impl Deciding {
+    pub(crate) fn server_secret_file(&self) -> Option<&std::ffi::OsStr> {
+        self.server_secret_file.as_deref()
+    }
+
     pub(crate) fn policy(&self) -> Option<Setting> {
         Setting::of(self.policy.as_deref(), "--policy", "KEYWARD_POLICY")
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use keyward::import::{self, ImportedKey, ImportedSecret};
 use keyward::key::Peppers;
 use keyward::limit::Quota;
+use keyward::ticket::Tickets;
 use keyward::{Guard, GuardBuilder, Keys, KeysError, Policy};
 
 use crate::arguments::Deciding;
@@ -14,6 +15,7 @@ use crate::failure::Failure;
 use crate::output::visible;
 use crate::peppers;
 use crate::policy_warnings::{PolicyText, SHORT, is_short};
+use crate::server_secret;
 use crate::setting::Setting;
 
 /// Policy and keys, read and checked.
@@ -28,6 +30,7 @@ pub(crate) struct Configuration {
     pub(crate) imported: usize,
     /// Where keys are that are short enough to be guessed.
     short_keys: Vec<String>,
+    tickets: Tickets,
 }
 
 impl Configuration {
@@ -43,6 +46,7 @@ impl Configuration {
             }
         };
         let policy = policy.map_err(|error| Failure::Configuration(error.to_string()))?;
+        let tickets = server_secret::tickets(deciding.server_secret_file())?;
         let peppers = peppers::read(deciding.stored.pepper_file().as_ref())?;
         let mut short_keys = text.short_configured_keys(|name| std::env::var_os(name));
         let mut imported = 0;
@@ -59,7 +63,8 @@ impl Configuration {
                 database
             }
         };
-        Ok(Self { policy: with_default_failures(policy), text, policy_name, database, peppers, imported, short_keys })
+        let policy = with_default_failures(policy).with_default_tickets();
+        Ok(Self { policy, text, policy_name, database, peppers, imported, short_keys, tickets })
     }
 
     pub(crate) fn policy(&self) -> &Policy {
@@ -86,9 +91,8 @@ impl Configuration {
     /// A guard, but for what `serve` and `explain` need differently.
     pub(crate) fn guard(&self, more: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Result<Guard, Failure> {
         let builder = Guard::builder(self.policy.clone()).store(self.database.store()).peppers(self.peppers.clone());
-        more(builder.environment(|name| std::env::var_os(name)))
-            .build()
-            .map_err(|error| Failure::Configuration(self.text.told(&self.policy_name, &error)))
+        let builder = builder.environment(|name| std::env::var_os(name)).tickets(self.tickets.clone());
+        more(builder).build().map_err(|error| Failure::Configuration(self.text.told(&self.policy_name, &error)))
     }
 }
 

@@ -18,6 +18,7 @@ mod policy_warnings;
 mod raw_request;
 mod scan;
 mod serve;
+mod server_secret;
 mod setting;
 mod time_span;
 mod usage;

@@ -6,7 +6,8 @@ use std::{fs, io};
 
 use keyward::audit::{LineFormat, Lines};
 use keyward::policy::ConfigFault;
-use keyward::{ConfigError, Guard, MemoryStore, Policy};
+use keyward::ticket::{ServerSecret, Tickets};
+use keyward::{ConfigError, Guard, MemoryStore, Policy, SystemRandom};
 use serde::Serialize;
 use tracing::subscriber::NoSubscriber;
 
@@ -59,10 +60,14 @@ fn read(file: &Path) -> Result<String, Failure> {
 /// Whether a guard can be built of it as `serve` builds one. Where the policy will be used, other variables are set than here: each
 /// is taken to hold a key.
 fn can_be_served(policy: Policy) -> Result<(), ConfigError> {
-    let builder = Guard::builder(with_default_failures(policy))
+    let builder = Guard::builder(with_default_failures(policy).with_default_tickets())
         .store(MemoryStore::new())
         .environment(|_| Some("stands-for-a-configured-key".into()))
         .audit(Lines::new(io::sink(), LineFormat::Json));
+    let builder = match ServerSecret::generate(&SystemRandom) {
+        Ok(secret) => builder.tickets(Tickets::new(secret)),
+        Err(_) => builder,
+    };
     // What a guard logs meanwhile is told as warnings, with its line.
     tracing::subscriber::with_default(NoSubscriber::default(), || builder.build()).map(drop)
 }

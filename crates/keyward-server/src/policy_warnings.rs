@@ -46,8 +46,6 @@ struct Said {
     access: Access,
     network: Network,
     routes: Vec<Route>,
-    websocket: WebSocket,
-    tickets: Option<Spanned<toml::Table>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,12 +91,6 @@ struct Network {
     trusted_proxies: Option<Spanned<Vec<String>>>,
     insecure_trust_all_proxies: Option<Spanned<bool>>,
     client_address_header: Option<Spanned<String>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct WebSocket {
-    on_denial: Option<Spanned<String>>,
 }
 
 fn is_on(flag: Option<&Spanned<bool>>) -> Option<&Spanned<bool>> {
@@ -154,24 +146,6 @@ impl PolicyText {
     fn not_carried_out(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
         let said = &self.said;
-        if let Some(close) = said.websocket.on_denial.as_ref().filter(|written| written.get_ref() == "close") {
-            warnings.push(Warning {
-                line: self.line(close),
-                field: "websocket.on_denial",
-                problem: "`close` is not carried out yet: a denied handshake is refused with the denial's status",
-                mend: "write \"refuse\", which is what happens",
-                is_said_by_guards: false,
-            });
-        }
-        if let Some(tickets) = &said.tickets {
-            warnings.push(Warning {
-                line: self.line(tickets),
-                field: "tickets",
-                problem: "tickets are not carried out yet: a ticket lets nobody in",
-                mend: "leave the table out",
-                is_said_by_guards: false,
-            });
-        }
         let Some(listed) = &said.authenticators else { return warnings };
         if self.asks("session") {
             warnings.push(Warning {
@@ -305,9 +279,7 @@ mod tests {
     fn what_means_less_than_it_says_is_told_with_its_line() {
         for (text, expected) in [
             ("", &[][..]),
-            ("[websocket]\non_denial = \"refuse\"", &[]),
-            ("[websocket]\non_denial = \"close\"", &[(Some(2), "websocket.on_denial")]),
-            ("\n[tickets]\nquery = \"t\"", &[(Some(2), "tickets")]),
+            ("[websocket]\non_denial = \"close\"\n[tickets]\nquery = \"t\"", &[]),
             ("authenticators = [\"session\", \"store\"]", &[(Some(1), "authenticators")]),
             ("[network]\nclient_address_header = \"X-Real-IP\"", &[(Some(2), "network.client_address_header")]),
             ("[network]\n\ntrusted_proxies = [\"10.0.0.1\"]", &[(Some(3), "network.trusted_proxies")]),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use keyward::clock::Now;
 use keyward::key::{KeyDigest, KeyId, Record};
 use keyward::store::{
     Attribution, Change, Filter, Insert, Inserted, Journalled, KeyStore, Ledger, News, Presented, RecordStore, Refused,
@@ -200,6 +201,10 @@ impl KeyStore for Database {
         let digests: Vec<KeyDigest> = presented.digests().to_vec();
         let handles: Vec<String> = presented.handles().map(str::to_owned).collect();
         self.run(|shared| async move { shared.find(&digests, &handles).await })
+    }
+
+    fn find_by_id(&self, id: &KeyId, _: Now) -> Answer<Option<Arc<Record>>> {
+        self.get(id)
     }
 
     fn binds(&self, prefix: &str) -> bool {

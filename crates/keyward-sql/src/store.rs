@@ -115,6 +115,10 @@ macro_rules! delegated {
                 self.0.find(presented)
             }
 
+            fn find_by_id(&self, id: &KeyId, now: keyward::clock::Now) -> Answer<Option<Arc<Record>>> {
+                self.0.find_by_id(id, now)
+            }
+
             fn binds(&self, prefix: &str) -> bool {
                 self.0.binds(prefix)
             }

@@ -12,9 +12,10 @@ use crate::guard::{Asked, NamedAuthenticator, Parts};
 use crate::head::Head;
 use crate::key;
 use crate::order::{Patience, Stop, unavailable};
-use crate::proof::{Shut, Verdict, Verified};
+use crate::proof::{AuthenticatorName, Shut, Verdict, Verified};
 use crate::resolve::{Candidate, Candidates};
 use crate::store::Presented;
+use crate::ticket::{Signing, Spent, keyed, plain};
 use crate::trail::Trail;
 
 /// What has come of one candidate so far.
@@ -166,6 +167,9 @@ async fn try_one<'r, H: Head + ?Sized>(
     if *standing == Standing::NotAsked {
         *standing = Standing::Unknown { is_damaged: false };
     }
+    if guard.policy.sources[candidate.source].holds_tickets {
+        return try_ticket(guard, trail, authenticator, candidate, standing, patience).await;
+    }
     if digests.is_empty() {
         *digests = guard.peppers.digests(candidate.credential.expose());
     }
@@ -208,6 +212,77 @@ async fn try_one<'r, H: Head + ?Sized>(
         let matches = patience.get(untried_if_spent(guard, trail, answer)?).await?;
         verdict = slow.settle(matches, trail.now.wall);
     }
+    match verdict {
+        Verdict::Genuine(verified) => return Ok(Some(verified)),
+        Verdict::Dead(kind, record) => {
+            *standing = Standing::Dead(kind);
+            trail.dead.get_or_insert(record);
+        }
+        Verdict::NotIts | Verdict::Slow(_) => {}
+    }
+    Ok(None)
+}
+
+/// R14.2: a ticket is its key's authenticator's to know, and nobody else is shown it.
+async fn try_ticket<H: Head + ?Sized>(
+    guard: &Parts,
+    trail: &mut Trail<'_, H>,
+    authenticator: &NamedAuthenticator,
+    candidate: &Candidate<'_>,
+    standing: &mut Standing,
+    patience: Patience,
+) -> Result<Option<Verified>, Stop> {
+    let (Some(rules), Some(signing)) = (&guard.policy.tickets, &guard.signing) else { return Ok(None) };
+    let (name, now) = (&authenticator.name, trail.now);
+    let verdict = match (signing, &authenticator.asked) {
+        (Signing::Plain { key, record }, Asked::Store(_)) if *name == AuthenticatorName::Configured => {
+            let parsed = plain::Presented::parse(candidate.credential.expose());
+            match parsed.and_then(|ticket| ticket.verify(key, rules.lifetime, now.wall)) {
+                Ok(()) => Verified::by_plain_ticket(record.clone(), name, now.wall),
+                Err(bad) => {
+                    *standing = Standing::Dead(bad.kind());
+                    return Ok(None);
+                }
+            }
+        }
+        (Signing::Keyed { secrets, used }, Asked::Store(store)) if *name == AuthenticatorName::Store => {
+            // A ticket that is used up is used up, so a decision that may have to begin anew does not begin.
+            if patience == Patience::GivesUp && used.is_some() {
+                return Err(Stop::WouldWait);
+            }
+            let ticket = match keyed::Presented::parse(candidate.credential.expose()) {
+                Ok(ticket) => ticket,
+                Err(bad) => {
+                    *standing = Standing::Dead(bad.kind());
+                    return Ok(None);
+                }
+            };
+            let found = untried_if_spent(guard, trail, store.find_by_id(&ticket.key(), now))?;
+            let Some(record) = patience.get(found).await? else { return Ok(None) };
+            let ticket = match ticket.verify(secrets, record.epoch, rules.terms(), now.wall) {
+                Ok(ticket) => ticket,
+                Err(bad) => {
+                    *standing = Standing::Dead(bad.kind());
+                    return Ok(None);
+                }
+            };
+            let verdict = Verified::by_ticket(ticket, record.clone(), name, now.wall);
+            match (verdict, used) {
+                (Verdict::Genuine(verified), Some(used)) => {
+                    let peek = trail.trace.is_some();
+                    let spent = untried_if_spent(guard, trail, used.spend(&ticket.id, rules.lifetime, now, peek))?;
+                    match patience.get(spent).await? {
+                        Spent::First => Verdict::Genuine(verified),
+                        // Of the kinds that there are: using it has ended it.
+                        Spent::Before => Verdict::Dead(Kind::Revoked, record),
+                        Spent::Forgotten => Verdict::Dead(Kind::Expired, record),
+                    }
+                }
+                (verdict, _) => verdict,
+            }
+        }
+        _ => return Ok(None),
+    };
     match verdict {
         Verdict::Genuine(verified) => return Ok(Some(verified)),
         Verdict::Dead(kind, record) => {

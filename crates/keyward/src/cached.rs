@@ -23,7 +23,7 @@ use scc::HashIndex;
 use smallvec::SmallVec;
 
 use crate::answer::{Answer, Fault, Later};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Now, SystemClock};
 use crate::key::{Epoch, KeyDigest, KeyId, Record, StoredSecret};
 use crate::random::SystemRandom;
 use crate::store::{
@@ -539,6 +539,24 @@ impl<S: RecordStore + 'static> KeyStore for Cached<S> {
                 found
             })),
         }
+    }
+
+    fn find_by_id(&self, id: &KeyId, now: Now) -> Answer<Option<Arc<Record>>> {
+        let kept = &self.0.kept;
+        let entry = lock(&kept.writing).by_id.get(id).cloned();
+        if let Some(entry) = entry.filter(|entry| kept.is_fresh(entry, now.steady)) {
+            return Answer::ready(Some(entry.record.clone()));
+        }
+        let (shared, told) = (self.0.clone(), kept.told.load(Ordering::SeqCst));
+        self.0.store.find_by_id(id, now).then(move |found| {
+            let found = shared.kept.in_time(found?, now.steady)?;
+            if let Some(record) = &found {
+                // A revocation that the store has lost is written again when the key itself is presented.
+                shared.kept.remembers_revoked(record);
+                shared.kept.put(record, None, now.steady, told);
+            }
+            Ok(found)
+        })
     }
 
     fn binds(&self, prefix: &str) -> bool {

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::clock::Timestamp;
 use crate::credential::LONGEST_CREDENTIAL;
 use crate::key;
@@ -20,11 +22,20 @@ pub(crate) struct Configured {
     pub(crate) store: Option<Arc<dyn KeyStore>>,
     /// Every variable is unset or blank.
     pub(crate) is_empty: bool,
+    /// The one key, where there is one alone.
+    pub(crate) only: Option<OnlyKey>,
+}
+
+/// A key that signs tickets itself (R14.3).
+pub(crate) struct OnlyKey {
+    pub(crate) variable: String,
+    pub(crate) key: Zeroizing<Vec<u8>>,
+    pub(crate) record: Arc<Record>,
 }
 
 pub(crate) fn read(variables: &[ConfiguredKeys], lookup: Option<&Lookup>) -> Result<Configured, ConfigError> {
     let store = MemoryStore::new();
-    let mut is_empty = true;
+    let (mut is_empty, mut count, mut only) = (true, 0_usize, None);
     for keys in variables {
         let lookup = lookup.ok_or_else(|| {
             ConfigError::one(
@@ -54,15 +65,19 @@ pub(crate) fn read(variables: &[ConfiguredKeys], lookup: Option<&Lookup>) -> Res
                     "a key is 1 to 1024 visible ASCII characters; several need `separator` in the policy",
                 ));
             }
-            add(&store, keys, key, index, written.len());
+            let id = add(&store, keys, key, index, written.len());
+            count += 1;
+            if let crate::Answer::Ready(Ok(Some(record))) = store.get(&id) {
+                only = Some(OnlyKey { variable: keys.variable.clone(), key: Zeroizing::new(key.as_bytes().to_vec()), record });
+            }
         }
     }
     let store: Option<Arc<dyn KeyStore>> = if variables.is_empty() { None } else { Some(Arc::new(store)) };
-    Ok(Configured { store, is_empty })
+    Ok(Configured { store, is_empty, only: only.filter(|_| count == 1) })
 }
 
 /// The first variable that names a key has it (they are asked in the order written).
-fn add(store: &MemoryStore, keys: &ConfiguredKeys, key: &str, index: usize, of: usize) {
+fn add(store: &MemoryStore, keys: &ConfiguredKeys, key: &str, index: usize, of: usize) -> KeyId {
     let digest = KeyDigest::sha256(key.as_bytes());
     // Stable over restarts, and of the variable's name alone: an id that came from the key would confirm a guess at it to
     // everybody who reads a log.
@@ -79,4 +94,5 @@ fn add(store: &MemoryStore, keys: &ConfiguredKeys, key: &str, index: usize, of: 
         crate::Answer::Ready(Ok(inserted)) if inserted.refused.iter().all(|(_, refused)| is_known(refused)) => {}
         other => tracing::error!(target: "keyward", variable = keys.variable, ?other, "a configured key was not taken"),
     }
+    id
 }

@@ -14,6 +14,7 @@ pub use crate::proof::Principal;
 use crate::request_id::RequestId;
 use crate::respond;
 pub use crate::respond::Denial;
+use crate::sockets::{LiveSocket, SocketPlace};
 
 /// What comes of a request: it may go on, or it is answered.
 #[derive(Debug)]
@@ -119,6 +120,8 @@ pub struct Pass {
     pub(crate) secret_in_query: bool,
     /// Whether a denial in place of the answer has to do without a body.
     pub(crate) is_head: bool,
+    /// What the connection counts as, if this is a handshake and connections are limited.
+    pub(crate) socket_place: Option<Arc<SocketPlace>>,
 }
 
 impl Pass {
@@ -142,6 +145,12 @@ impl Pass {
         &self.standings
     }
 
+    /// For a handshake that is let in: what says when the connection has to end, because the key did. Adapters hand it to
+    /// handlers.
+    pub fn live_socket(&self) -> LiveSocket {
+        LiveSocket::of(self)
+    }
+
     /// What the answer has to carry.
     pub fn headers(&self) -> AnswerHeaders {
         respond::answer_headers(self)
@@ -150,7 +159,7 @@ impl Pass {
     /// The policy's answer to a request without a credential, for a handler that demands a principal where the policy let
     /// nobody in. The path is the one that the client sent, for a [`Renderer`](crate::Renderer).
     pub fn demand(&self, path: &str) -> Denial {
-        respond::demand(self, path)
+        respond::deny_later(self, Kind::Missing, path)
     }
 }
 

@@ -26,7 +26,9 @@ use crate::proof::{Allowed, AuthenticatorName};
 use crate::random::{Random, SystemRandom};
 use crate::respond::{self, Renderer};
 use crate::scope::Requirement;
+use crate::sockets::Sockets;
 use crate::store::KeyStore;
+use crate::ticket::{Signing, Tickets};
 use crate::trail::Trail;
 use crate::workers::{ThreadPerJob, Workers};
 
@@ -62,6 +64,9 @@ pub(crate) struct Parts {
     pub(crate) authenticators: Vec<NamedAuthenticator>,
     pub(crate) peppers: Peppers,
     pub(crate) verifications: Verifications,
+    /// R14. `None`: no tickets are taken.
+    pub(crate) signing: Option<Signing>,
+    pub(crate) sockets: Arc<Sockets>,
     pub(crate) limits: Arc<dyn Limits>,
     pub(crate) report_only_limits: LocalLimits,
     pub(crate) failures: Option<FailureBudget>,
@@ -96,6 +101,7 @@ impl Guard {
             peppers: Peppers::default(),
             workers: Arc::new(ThreadPerJob),
             argon2_at_once: 2,
+            tickets: None,
             limits: Arc::new(LocalLimits::new()),
             shared: None,
             sink: Arc::new(TracingSink::new()),
@@ -275,6 +281,7 @@ impl Guard {
                 client: trail.client.address,
                 standings: std::mem::take(&mut trail.standings),
                 is_head: trail.head.method() == "HEAD",
+                socket_place: trail.socket_place.take(),
                 secret_in_query: trail.head.query().is_some_and(|query| self.strip().query_holds_any(query)),
             }),
         }
@@ -308,6 +315,7 @@ pub struct GuardBuilder {
     peppers: Peppers,
     workers: Arc<dyn Workers>,
     argon2_at_once: usize,
+    tickets: Option<Tickets>,
     limits: Arc<dyn Limits>,
     shared: Option<Arc<Parts>>,
     sink: Arc<dyn AuditSink>,
@@ -353,13 +361,19 @@ impl GuardBuilder {
         self
     }
 
+    /// What tickets are signed with. A policy with `[tickets]` needs it, unless a configured key signs them.
+    pub fn tickets(mut self, tickets: Tickets) -> Self {
+        self.tickets = Some(tickets);
+        self
+    }
+
     /// Where quotas are counted. Without: in this process.
     pub fn limits(mut self, limits: impl Limits + 'static) -> Self {
         self.limits = Arc::new(limits);
         self
     }
 
-    /// Counts quotas and failures together with another guard: for a policy that is reloaded, or several in one process that
+    /// Counts quotas, failures and open connections together with another guard, and goes on with its tickets: for a policy that is reloaded, or several in one process that
     /// have the same limits. What was charged there is charged here: a quota of a window that is new starts with what was taken
     /// under the others.
     pub fn sharing(mut self, other: &Guard) -> Self {
@@ -451,11 +465,25 @@ impl GuardBuilder {
             let now = self.clock.now().steady;
             shared_failures.map_or_else(|| FailureBudget::new(quota, &limits), |shared| shared.sharing(quota, now))
         });
+        let before = self.shared.as_ref().and_then(|other| other.signing.as_ref());
+        let signing = Signing::new(policy.tickets.as_ref(), self.tickets, configured.only, &self.random, before)?;
+        let sockets = match &self.shared {
+            Some(other) => other.sockets.clone(),
+            None => {
+                let store = authenticators.iter().find_map(|authenticator| match authenticator {
+                    NamedAuthenticator { name: AuthenticatorName::Store, asked: Asked::Store(store) } => Some(store.clone()),
+                    _ => None,
+                });
+                Sockets::new(store, self.clock.clone())
+            }
+        };
         let parts = Parts {
             plan: HeaderPlan::new(&policy, own),
             authenticators,
             peppers: self.peppers,
             verifications: Verifications::new(self.workers, self.argon2_at_once, &*self.random).map_err(random_failed)?,
+            signing,
+            sockets,
             limits,
             report_only_limits: LocalLimits::new(),
             failures,

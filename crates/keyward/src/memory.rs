@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use scc::HashIndex;
 
 use crate::answer::Answer;
+use crate::clock::Now;
 use crate::key::{KeyDigest, KeyId, Record, StoredSecret};
 use crate::store::{
     Attribution, BadSnapshot, Change, Filter, Insert, Inserted, Insertion, Journalled, KeyStore, Ledger, Presented, RecordStore,
@@ -475,6 +476,10 @@ impl KeyStore for MemoryStore {
             }
             presented.handles().find_map(by_handle)
         }))
+    }
+
+    fn find_by_id(&self, id: &KeyId, _: Now) -> Answer<Option<Arc<Record>>> {
+        self.get(id)
     }
 
     fn binds(&self, prefix: &str) -> bool {

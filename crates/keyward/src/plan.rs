@@ -9,6 +9,7 @@ use crate::head::{Head, Wanted};
 use crate::network::ClientHeader;
 use crate::policy::Policy;
 use crate::source::{Place, each_cookie, is_token_byte, trim_blanks};
+use crate::websocket::Handshake;
 
 /// The wanted headers, and at which place each stands.
 pub(crate) struct HeaderPlan {
@@ -24,6 +25,8 @@ pub(crate) struct HeaderPlan {
     request_method: usize,
     content_length: usize,
     transfer_encoding: usize,
+    /// Of a handshake: key, version, subprotocols. `None`: none is ever completed here.
+    handshake: Option<[usize; 3]>,
     /// Whether any source is limited to WebSocket handshakes.
     pub(crate) asks_for_websocket: bool,
 }
@@ -68,6 +71,9 @@ impl HeaderPlan {
             request_method: place(header::ACCESS_CONTROL_REQUEST_METHOD),
             content_length: place(header::CONTENT_LENGTH),
             transfer_encoding: place(header::TRANSFER_ENCODING),
+            handshake: policy.websocket.close_code.map(|_| {
+                [header::SEC_WEBSOCKET_KEY, header::SEC_WEBSOCKET_VERSION, header::SEC_WEBSOCKET_PROTOCOL].map(&mut place)
+            }),
             asks_for_websocket: policy.sources.iter().any(|source| source.only_websocket),
             names,
         }
@@ -132,6 +138,23 @@ impl HeaderPlan {
         head.method() == "GET" && lists(self.upgrade, b"websocket") && lists(self.connection, b"upgrade")
     }
 
+    /// What the answer to a valid handshake depends on (RFC 6455 §4.2.1); `None` for an invalid one, and where none is answered.
+    pub(crate) fn handshake<H: Head + ?Sized>(&self, policy: &Policy, head: &H) -> Option<Handshake> {
+        let [key, version, protocols] = self.handshake?;
+        if !self.is_websocket(head) || self.only(head, version)? != b"13" {
+            return None;
+        }
+        let lines = self.values(head, protocols);
+        let offers = lines.iter().flat_map(|line| line.split(|&byte| byte == b',')).map(trim_blanks);
+        let is_credential = |offer: &[u8]| {
+            policy.sources.iter().any(|source| match &source.place {
+                Place::Subprotocol { prefix } => offer.strip_prefix(prefix.as_bytes()).is_some_and(|rest| rest.starts_with(b".")),
+                _ => false,
+            })
+        };
+        Handshake::new(self.only(head, key)?, offers, is_credential)
+    }
+
     /// R13: whether a credential that came in a cookie may count for this request.
     ///
     /// The own origin is what the policy says, never `Host`: whoever sends the request chooses that.
@@ -142,7 +165,7 @@ impl HeaderPlan {
         }
         let origins = self.values(head, self.origin);
         let is = |known: &str| matches!(origins[..], [origin] if trim_blanks(origin).eq_ignore_ascii_case(known.as_bytes()));
-        if is_handshake && policy.websocket_origins.iter().any(|friend| is(friend)) {
+        if is_handshake && policy.websocket.origins.iter().any(|friend| is(friend)) {
             // A friend's page is another site: its handshakes say so.
             return true;
         }

@@ -22,6 +22,7 @@ use crate::request_id::RequestId;
 use crate::scope::{Demand, Requirement};
 use crate::source::SourceKind;
 use crate::trail::Trail;
+use crate::websocket::WebSocketClose;
 
 /// A denied request's answer, ready to be sent.
 #[derive(Clone)]
@@ -35,6 +36,7 @@ struct Rendered {
     body: Bytes,
     request_id: RequestId,
     retry_after: Option<Duration>,
+    close: Option<WebSocketClose>,
 }
 
 impl Denial {
@@ -71,6 +73,12 @@ impl Denial {
     /// When trying again may help.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// How the handshake is completed and closed instead, where the request was a valid handshake of a WebSocket and the policy says
+    /// `on_denial = "close"`. Where the connection cannot be upgraded, [`into_response`](Self::into_response) is the answer.
+    pub fn websocket_close(&self) -> Option<&WebSocketClose> {
+        self.0.close.as_ref()
     }
 
     /// The answer.
@@ -172,7 +180,7 @@ struct Refused<'a> {
 
 pub(crate) fn denied<H: Head + ?Sized>(guard: &Parts, trail: &Trail<'_, H>, kind: Kind) -> Denial {
     let standings = if kind == Kind::Limited { &trail.standings[..] } else { &[] };
-    render(&Refused {
+    let mut denial = render(&Refused {
         guard,
         kind,
         request_id: &trail.request_id,
@@ -181,13 +189,26 @@ pub(crate) fn denied<H: Head + ?Sized>(guard: &Parts, trail: &Trail<'_, H>, kind
         retry_after: trail.retry_after,
         standings,
         unmet: trail.unmet,
-    })
+    });
+    if let Some(code) = guard.policy.websocket.close_code
+        && let Some(handshake) = guard.plan.handshake(&guard.policy, trail.head)
+    {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &guard.policy.response.fixed_headers {
+            headers.insert(name, value.clone());
+        }
+        insert(&mut headers, guard.policy.response.request_id_header.clone(), trail.request_id.as_str());
+        denial.0.close = Some(WebSocketClose::new(handshake, code, &denial.0.detail, headers));
+    }
+    denial
 }
 
-pub(crate) fn demand(pass: &Pass, path: &str) -> Denial {
+/// A denial after the guard has let the request in. The handshake, if it is one, is not closed but refused: nobody knows by now
+/// whether it can still be completed.
+pub(crate) fn deny_later(pass: &Pass, kind: Kind, path: &str) -> Denial {
     render(&Refused {
         guard: &pass.guard,
-        kind: Kind::Missing,
+        kind,
         request_id: &pass.request_id,
         path,
         is_head: pass.is_head,
@@ -222,7 +243,8 @@ fn render(refused: &Refused<'_>) -> Denial {
         let json = HeaderValue::from_static("application/json");
         match policy.response.body {
             BodyStyle::Problem => {
-                let is_quota = refused.kind == Kind::Limited;
+                // Without a quota it is that too many connections are open.
+                let is_quota = refused.kind == Kind::Limited && !refused.standings.is_empty();
                 let violated = refused.standings.iter().filter(|standing| standing.is_violated);
                 let problem = Problem {
                     r#type: if is_quota { QUOTA_EXCEEDED } else { "about:blank" },
@@ -278,6 +300,7 @@ fn render(refused: &Refused<'_>) -> Denial {
         body
     };
     Denial(Box::new(Rendered {
+        close: None,
         kind: refused.kind,
         detail: detail.into(),
         headers,
@@ -287,7 +310,27 @@ fn render(refused: &Refused<'_>) -> Denial {
     }))
 }
 
-fn as_json(value: &impl Serialize) -> Bytes {
+/// An answer without any detail, in the policy's form.
+pub(crate) fn plain_status(pass: &Pass, status: StatusCode) -> http::Response<Bytes> {
+    let title = status.canonical_reason().unwrap_or_default();
+    let (content_type, body) = match pass.guard.policy.response.body {
+        BodyStyle::Problem => (
+            "application/problem+json",
+            as_json(&serde_json::json!({
+                "type": "about:blank", "title": title, "status": status.as_u16(), "request_id": pass.request_id.as_str(),
+            })),
+        ),
+        BodyStyle::Detail => ("application/json", as_json(&serde_json::json!({ "detail": title }))),
+        BodyStyle::Error => ("application/json", as_json(&serde_json::json!({ "error": title }))),
+    };
+    let mut answer = http::Response::new(body);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+pub(crate) fn as_json(value: &impl Serialize) -> Bytes {
     // Texts and numbers only: there is nothing that could fail.
     serde_json::to_vec(value).unwrap_or_default().into()
 }

@@ -27,7 +27,7 @@ impl<'p> Strip<'p> {
 
     /// Whether any query parameter is a credential's.
     pub fn touches_queries(&self) -> bool {
-        self.policy.ticket_parameter.is_some() || self.places().any(|place| matches!(place, Place::Query { .. }))
+        self.places().any(|place| matches!(place, Place::Query { .. }))
     }
 
     /// The query without credentials, all other bytes untouched. The outer `None`: nothing to take out. The inner: nothing is
@@ -42,8 +42,7 @@ impl<'p> Strip<'p> {
     }
 
     fn is_ours(&self, parameter: &[u8]) -> bool {
-        self.policy.ticket_parameter.as_ref().is_some_and(|name| name.as_bytes() == parameter)
-            || self.places().any(|place| matches!(place, Place::Query { name } if name.as_bytes() == parameter))
+        self.places().any(|place| matches!(place, Place::Query { name } if name.as_bytes() == parameter))
     }
 
     /// What becomes of one line of a header. Names in lower case.

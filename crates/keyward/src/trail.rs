@@ -20,6 +20,7 @@ use crate::proof::Allowed;
 use crate::request_id::RequestId;
 use crate::resolve::{Extracted, extract};
 use crate::scope::Requirement;
+use crate::sockets::SocketPlace;
 use crate::source::SourceKind;
 
 /// All that the one event and the answer need, filled as far as the decision got.
@@ -45,6 +46,7 @@ pub(crate) struct Trail<'r, H: ?Sized> {
     pub(crate) bad: SmallVec<[Kind; 2]>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) standings: SmallVec<[QuotaStanding; 1]>,
+    pub(crate) socket_place: Option<Arc<SocketPlace>>,
     /// The first rule that would have denied, were it enforced.
     pub(crate) report: Option<Kind>,
     pub(crate) open_access: bool,
@@ -76,6 +78,7 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
             bad: SmallVec::new(),
             retry_after: None,
             standings: SmallVec::new(),
+            socket_place: None,
             report: None,
             open_access: false,
             trace,

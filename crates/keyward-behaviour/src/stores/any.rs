@@ -8,6 +8,7 @@ use std::{
 
 use keyward::{
     Answer, KeyStore,
+    clock::Now,
     key::{KeyId, Record},
     store::{Attribution, Change, Filter, Insert, Inserted, Journalled, News, Presented, RecordStore, Refused, SlotUsage, Use},
 };
@@ -35,6 +36,10 @@ impl AnyStore {
 impl KeyStore for AnyStore {
     fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
         self.store.find(presented)
+    }
+
+    fn find_by_id(&self, id: &KeyId, now: Now) -> Answer<Option<Arc<Record>>> {
+        self.store.find_by_id(id, now)
     }
 
     fn binds(&self, prefix: &str) -> bool {

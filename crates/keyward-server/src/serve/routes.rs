@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use axum::{Extension, Json, Router};
 use http::{HeaderValue, Method, StatusCode, header};
 use keyward::{Guard, Pass, PrincipalTold};
@@ -21,6 +21,7 @@ use super::problem::problem_document;
 pub(super) fn router(guard: Guard) -> Router {
     let routes = Router::new()
         .route("/whoami", get(whoami))
+        .route("/auth/token", post(ticket).fallback(|| async { wrong_method_for("POST") }))
         .route("/healthz", any(wrong_method))
         .method_not_allowed_fallback(wrong_method)
         .fallback(nothing_here);
@@ -71,13 +72,21 @@ async fn whoami(who: Authenticated, Extension(pass): Extension<Pass>) -> impl In
     })
 }
 
+/// Exchanges a key for a ticket, whatever body comes with it.
+async fn ticket(Extension(pass): Extension<Pass>) -> Response {
+    pass.ticket("/auth/token").await.map(axum::body::Body::from)
+}
+
 async fn nothing_here() -> Response {
     problem_document(StatusCode::NOT_FOUND, "There is nothing here.")
 }
 
-/// Every path here takes GET alone.
 async fn wrong_method() -> Response {
-    let mut response = problem_document(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.");
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    wrong_method_for("GET, HEAD")
+}
+
+fn wrong_method_for(answered: &'static str) -> Response {
+    let mut response = problem_document(StatusCode::METHOD_NOT_ALLOWED, &format!("This path takes {answered} alone."));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(answered));
     response
 }

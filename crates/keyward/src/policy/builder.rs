@@ -90,6 +90,20 @@ impl PolicyBuilder {
         self
     }
 
+    /// How many connections a key may hold open in this process; more handshakes are answered 429.
+    pub fn connections_per_key(mut self, connections: u32) -> Self {
+        self.0.websocket.connections_per_key = Some(connections);
+        self
+    }
+
+    /// The one configured key signs tickets itself (R14.3), so that any library that knows the key makes and reads them. They can be
+    /// used until they expire.
+    pub fn plain_tickets(mut self) -> Self {
+        self.0.tickets.plain = true;
+        self.0.tickets.single_use = Some(false);
+        self
+    }
+
     /// Routes that are decided and told in the audit event, and not enforced.
     pub fn report_only_routes(mut self, routes: impl IntoIterator<Item = Route>) -> Self {
         self.0.report_only.routes = routes.into_iter().collect();

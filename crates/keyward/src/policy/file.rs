@@ -226,6 +226,7 @@ pub(crate) struct WebSocketFile {
     pub(crate) on_denial: Option<String>,
     pub(crate) close_code: Option<u16>,
     pub(crate) allowed_origins: Vec<String>,
+    pub(crate) connections_per_key: Option<u32>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -235,6 +236,7 @@ pub(crate) struct TicketsFile {
     pub(crate) lifetime: Option<String>,
     pub(crate) issuer: Option<String>,
     pub(crate) single_use: Option<bool>,
+    pub(crate) plain: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

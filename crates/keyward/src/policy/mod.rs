@@ -13,6 +13,7 @@ pub use file::{Route, Source};
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use http::HeaderName;
 
@@ -53,15 +54,48 @@ pub struct Policy {
     pub(crate) failures_are_said: bool,
     pub(crate) routes: Vec<RouteRule>,
     pub(crate) response: ResponseRules,
-    /// Origins beside the own one whose WebSocket handshakes may carry cookies (R13).
-    pub(crate) websocket_origins: Vec<Box<str>>,
-    /// The query parameter of tickets, which is stripped like a key's (R14.2).
-    pub(crate) ticket_parameter: Option<Box<str>>,
+    pub(crate) websocket: WebSocketRules,
+    pub(crate) tickets: Option<TicketRules>,
     pub(crate) audit_required: bool,
     pub(crate) audit_format: AuditFormat,
     pub(crate) report_only: ReportOnly,
     /// Whether R1.2's stricter checks hold.
     pub(crate) has_path_rules: bool,
+}
+
+/// R12, R13.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WebSocketRules {
+    /// The code with which a denied handshake is closed. `None`: it is refused.
+    pub(crate) close_code: Option<u16>,
+    /// Origins beside the own one whose handshakes may carry cookies.
+    pub(crate) origins: Vec<Box<str>>,
+    /// How many connections a key may hold open in this process.
+    pub(crate) connections_per_key: Option<u32>,
+}
+
+/// R14.
+#[derive(Debug, Clone)]
+pub(crate) struct TicketRules {
+    /// The query parameter, which is stripped like a key's.
+    pub(crate) parameter: Box<str>,
+    pub(crate) lifetime: Duration,
+    pub(crate) issuer: Box<str>,
+    pub(crate) single_use: bool,
+    /// The one configured key signs them itself (R14.3).
+    pub(crate) plain: bool,
+}
+
+impl Default for TicketRules {
+    fn default() -> Self {
+        Self {
+            parameter: "token".into(),
+            lifetime: crate::ticket::LONGEST_LIFETIME,
+            issuer: "keyward".into(),
+            single_use: true,
+            plain: false,
+        }
+    }
 }
 
 /// How one of several candidates is chosen (R6.2).
@@ -243,6 +277,19 @@ impl Policy {
     pub fn with_default_failures(mut self, quota: Quota) -> Self {
         if !self.failures_are_said {
             self.failures = Some(quota);
+        }
+        self
+    }
+
+    /// Taking tickets in the parameter `token`, unless the policy itself has `[tickets]` or keys in a parameter of that name: for
+    /// programs that have a token endpoint.
+    #[must_use]
+    pub fn with_default_tickets(mut self) -> Self {
+        let is_taken = |source: &source::Source| matches!(&source.place, source::Place::Query { name } if &**name == "token");
+        if self.tickets.is_none() && !self.sources.iter().any(is_taken) {
+            let rules = TicketRules::default();
+            self.sources.push(source::Source::of_tickets(rules.parameter.clone()));
+            self.tickets = Some(rules);
         }
         self
     }

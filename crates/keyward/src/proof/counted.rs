@@ -1,6 +1,7 @@
 //! Within its limits, or not (R9).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -26,6 +27,9 @@ impl Counted {
         patience: Patience,
     ) -> Result<Self, Stop> {
         let (rules, principal) = (&guard.policy.limits, authorised.principal());
+        if !Self::has_place(guard, trail, principal) {
+            return Ok(Self { is_refused: true });
+        }
         let buckets = buckets(rules, principal.limits().unwrap_or(&rules.per_key), principal, trail.client.address);
         if buckets.is_empty() {
             return Ok(Self { is_refused: false });
@@ -40,6 +44,21 @@ impl Counted {
             None => "within".to_owned(),
         });
         Ok(Self { is_refused: refused_for.is_some() })
+    }
+
+    /// Whether the key may open one more connection; the place is taken, before any permission is.
+    fn has_place<H: Head + ?Sized>(guard: &Parts, trail: &mut Trail<'_, H>, principal: &Principal) -> bool {
+        let Some(most) = guard.policy.websocket.connections_per_key.filter(|_| guard.plan.is_websocket(trail.head)) else {
+            return true;
+        };
+        let has_place = if trail.trace.is_some() {
+            guard.sockets.has_place(principal, most)
+        } else {
+            trail.socket_place = guard.sockets.reserve(principal, most).map(Arc::new);
+            trail.socket_place.is_some()
+        };
+        trail.note("connections", || if has_place { "within".to_owned() } else { format!("{most} are open") });
+        has_place
     }
 
     pub(super) fn is_refused(&self) -> bool {

@@ -14,6 +14,7 @@ use crate::network::AddressList;
 use crate::scope::Scope;
 use crate::source::SourceKind;
 use crate::store::{Presented, Use};
+use crate::ticket::keyed::{Through, Ticket};
 
 /// Who a request comes from. Only verification makes one, so holding one is the proof.
 ///
@@ -146,6 +147,15 @@ impl Principal {
         matches!(self.who, Who::Key { by_previous: true, .. })
     }
 
+    /// Which of the key's secrets was presented.
+    pub(crate) fn slot_number(&self) -> Option<u32> {
+        match &self.who {
+            Who::Key { by_previous: true, record, .. } => record.previous.as_ref().map(|slot| slot.number),
+            Who::Key { record, .. } => Some(record.current.number),
+            Who::Identity(_) => None,
+        }
+    }
+
     /// What a store is told of this use of its key; `None` where it is no store's.
     pub(crate) fn used(&self, at: Timestamp, client: Option<IpAddr>) -> Option<Use<'_>> {
         let (Who::Key { record, by_previous, better_digest }, AuthenticatorName::Store) = (&self.who, &self.authenticator) else {
@@ -234,6 +244,27 @@ impl Verified {
             return Verdict::Slow(Slow { record, found, key: presented.expose() });
         }
         Verdict::NotIts
+    }
+
+    /// Takes a ticket that was found genuine, and judges the secret through which it was made as if it were presented (R14.2).
+    pub(crate) fn by_ticket<'v>(
+        ticket: Ticket,
+        record: Arc<Record>,
+        authenticator: &AuthenticatorName,
+        now: Timestamp,
+    ) -> Verdict<'v> {
+        let by_previous = ticket.through == Through::Previous;
+        if by_previous && record.previous.is_none() {
+            return Verdict::NotIts;
+        }
+        let authenticator = authenticator.clone();
+        Found { by_previous, authenticator, source: SourceKind::Query, better_digest: None }.judge(record, now)
+    }
+
+    /// Takes a ticket that the one configured key has signed itself (R14.3).
+    pub(crate) fn by_plain_ticket<'v>(record: Arc<Record>, authenticator: &AuthenticatorName, now: Timestamp) -> Verdict<'v> {
+        let authenticator = authenticator.clone();
+        Found { by_previous: false, authenticator, source: SourceKind::Query, better_digest: None }.judge(record, now)
     }
 
     /// Takes the word of one of the user's authenticators.

@@ -29,6 +29,8 @@ use crate::path::{PathPattern, RulePath};
 pub(crate) struct Source {
     pub(crate) place: Place,
     pub(crate) only_websocket: bool,
+    /// What stands there is a ticket, not a key (R14.2).
+    pub(crate) holds_tickets: bool,
     /// Empty: everywhere.
     pub(crate) paths: Vec<PathPattern>,
 }
@@ -90,6 +92,11 @@ impl fmt::Display for SourceKind {
 }
 
 impl Source {
+    /// Where tickets stand: a parameter of handshakes, behind all other sources.
+    pub(crate) fn of_tickets(parameter: Box<str>) -> Self {
+        Self { place: Place::Query { name: parameter }, only_websocket: true, holds_tickets: true, paths: Vec::new() }
+    }
+
     pub(crate) fn kind(&self) -> SourceKind {
         match &self.place {
             Place::Header { is_bearer: true, .. } => SourceKind::Bearer,

@@ -24,7 +24,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Fault};
 use crate::clock::Now;
 use crate::credential::Credential;
 use crate::key::{Argon2Hash, KeyDigest, KeyId, Record};
@@ -83,6 +83,15 @@ fn handles_of(key: &str) -> impl Iterator<Item = &str> {
 pub trait KeyStore: Send + Sync {
     /// The record with one of the digests, or else with one of the handles.
     fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>>;
+
+    /// The record with this id, as fresh as what [`find`](Self::find) gives. Tickets are verified by it, and it is asked whether
+    /// the keys of open connections are still good.
+    ///
+    /// A store that does not have it answers with a fault, so that tickets are 503 and open connections end.
+    fn find_by_id(&self, id: &KeyId, now: Now) -> Answer<Option<Arc<Record>>> {
+        let _ = (id, now);
+        Answer::fault(Fault::new("this store cannot look a key up by its id: implement `KeyStore::find_by_id` for it"))
+    }
 
     /// Whether keys with this prefix were generated here, so that a wrong check makes them malformed (R7.1). Must not wait.
     fn binds(&self, prefix: &str) -> bool {

@@ -7,11 +7,16 @@ use super::{
     Attribution, Change, Filter, Insert, Inserted, Journalled, KeyStore, News, Presented, RecordStore, Refused, SlotUsage, Use,
 };
 use crate::answer::Answer;
+use crate::clock::Now;
 use crate::key::{KeyId, Record};
 
 impl<S: KeyStore + ?Sized> KeyStore for Arc<S> {
     fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
         (**self).find(presented)
+    }
+
+    fn find_by_id(&self, id: &KeyId, now: Now) -> Answer<Option<Arc<Record>>> {
+        (**self).find_by_id(id, now)
     }
 
     fn binds(&self, prefix: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use keyward::clock::Now;
 use keyward::key::{KeyId, Record};
 use keyward::store::{
     Attribution, Change, Filter, Insert, Inserted, Journalled, KeyStore, Presented, RecordStore, Refused, SlotUsage, Snapshot,
@@ -62,6 +63,10 @@ fn write(shelf: &Shelf, keys: &MemoryStore) -> Result<(), Fault> {
 impl KeyStore for DocumentStore {
     fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
         self.keys().find(presented)
+    }
+
+    fn find_by_id(&self, id: &KeyId, now: Now) -> Answer<Option<Arc<Record>>> {
+        self.keys().find_by_id(id, now)
     }
 
     fn binds(&self, prefix: &str) -> bool {

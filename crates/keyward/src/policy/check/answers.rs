@@ -1,11 +1,14 @@
 //! How requests are answered: headers, texts, WebSockets, tickets.
 
+use std::time::Duration;
+
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::Checker;
 use super::sources::MEANS_SOMETHING_ELSE;
-use crate::policy::file::{ResponseFile, TicketsFile, WebSocketFile};
-use crate::policy::{BodyStyle, ResponseRules, Texts};
+use crate::policy::file::{ConfiguredKeysFile, ResponseFile, TicketsFile, WebSocketFile};
+use crate::policy::{BodyStyle, ResponseRules, Texts, TicketRules, WebSocketRules};
+use crate::ticket::keyed::LONGEST_ISSUER;
 
 /// Ids are echoed and logged, so no header that may hold a secret, nor one that the answer needs, can carry one.
 fn may_carry_an_id(name: &HeaderName) -> bool {
@@ -119,9 +122,7 @@ impl Checker {
         origin
     }
 
-    /// Closing instead of refusing is checked here, and done by adapters that carry live sockets; the others refuse, which is
-    /// the safe answer of the two.
-    pub(super) fn websocket(&mut self, written: &WebSocketFile) -> Vec<Box<str>> {
+    pub(super) fn websocket(&mut self, written: &WebSocketFile) -> WebSocketRules {
         let close_code = written.close_code.unwrap_or(1008);
         // RFC 6455 §7.4: what an endpoint may send; 1005, 1006 and 1015 never stand in a frame.
         if !matches!(close_code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
@@ -131,17 +132,29 @@ impl Checker {
                 "write 1008, or 3000 to 4999 for a code of your own",
             );
         }
-        self.word("websocket.on_denial", written.on_denial.as_deref(), &[("refuse", ()), ("close", ())]);
-        self.each("websocket.allowed_origins", &written.allowed_origins, Self::origin)
+        if written.connections_per_key == Some(0) {
+            self.fault(
+                "websocket.connections_per_key",
+                "is 0, so that nobody could connect",
+                "write at least 1, or leave it out",
+            );
+        }
+        let closes = self.word("websocket.on_denial", written.on_denial.as_deref(), &[("refuse", false), ("close", true)]);
+        WebSocketRules {
+            close_code: closes.then_some(close_code),
+            origins: self.each("websocket.allowed_origins", &written.allowed_origins, Self::origin),
+            connections_per_key: written.connections_per_key,
+        }
     }
 
-    pub(super) fn tickets(&mut self, written: &TicketsFile) -> Option<Box<str>> {
+    pub(super) fn tickets(&mut self, written: &TicketsFile, configured: &[ConfiguredKeysFile]) -> Option<TicketRules> {
         let lifetime = written.lifetime.as_deref().unwrap_or("300s");
         let seconds = lifetime
             .strip_suffix('s')
             .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|digits| digits.parse::<u64>().ok());
-        if !seconds.is_some_and(|seconds| (1..=300).contains(&seconds)) {
+        let seconds = seconds.filter(|seconds| (1..=300).contains(seconds));
+        if seconds.is_none() {
             self.fault(
                 "tickets.lifetime",
                 format!("`{lifetime}` is no lifetime of a ticket"),
@@ -151,8 +164,43 @@ impl Checker {
         if written.query.as_deref() == Some("") {
             self.fault("tickets.query", "is empty", "name the parameter, like \"token\"");
         }
-        let named =
-            written.query.is_some() || written.lifetime.is_some() || written.issuer.is_some() || written.single_use.is_some();
-        named.then(|| written.query.as_deref().unwrap_or("token").into())
+        let issuer = written.issuer.as_deref().unwrap_or("keyward");
+        let is_telling = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
+        if issuer.is_empty() || issuer.len() > LONGEST_ISSUER || !issuer.bytes().all(is_telling) {
+            self.fault(
+                "tickets.issuer",
+                "cannot stand in a ticket",
+                format!("write 1 to {LONGEST_ISSUER} visible ASCII characters without quotes and backslashes"),
+            );
+        }
+        if written.plain {
+            // R14.3: nothing is kept of what others sign, so nothing can be used once only.
+            if written.single_use != Some(false) {
+                self.fault(
+                    "tickets.plain",
+                    "needs `single_use = false`",
+                    "write it beside: plain tickets can be used until they expire",
+                );
+            }
+            if !matches!(configured, [one] if one.separator.is_none()) {
+                self.fault(
+                    "tickets.plain",
+                    "needs one configured key, which signs the tickets",
+                    "name one variable in [[configured_keys]], without `separator`",
+                );
+            }
+        }
+        let named = written.query.is_some()
+            || written.lifetime.is_some()
+            || written.issuer.is_some()
+            || written.single_use.is_some()
+            || written.plain;
+        named.then(|| TicketRules {
+            parameter: written.query.as_deref().unwrap_or("token").into(),
+            lifetime: Duration::from_secs(seconds.unwrap_or(1)),
+            issuer: issuer.into(),
+            single_use: written.single_use.unwrap_or(true),
+            plain: written.plain,
+        })
     }
 }

@@ -118,14 +118,16 @@ impl Checker {
         let open_paths = self.each("access.open_paths", &file.access.open_paths, Self::open_path);
         let routes = self.routes("routes", &file.routes);
         let report_only_routes = self.routes("report_only.routes", &file.report_only.routes);
-        let ticket_parameter = self.tickets(&file.tickets);
+        let tickets = self.tickets(&file.tickets, &file.configured_keys);
         let response = self.response(&file.response);
         // What contradicts what: told by place, which is right only while nothing was left out for a fault of its own.
         if self.faults.is_empty() {
             self.routes_below_open_paths(&routes, &open_paths);
-            self.tickets_apart_from_credentials(ticket_parameter.as_deref(), &sources);
+            self.tickets_apart_from_credentials(tickets.as_ref().map(|tickets| &*tickets.parameter), &sources);
             self.ids_apart_from_credentials(&response.request_id_header, &sources);
         }
+        let mut sources = sources;
+        sources.extend(tickets.as_ref().map(|tickets| source::Source::of_tickets(tickets.parameter.clone())));
         let has_path_rules = !(open_paths.is_empty()
             && routes.is_empty()
             && report_only_routes.is_empty()
@@ -177,8 +179,8 @@ impl Checker {
             failures_are_said: file.limits.failures.is_some(),
             limits: self.limits("limits", &file.limits),
             response,
-            websocket_origins: self.websocket(&file.websocket),
-            ticket_parameter,
+            websocket: self.websocket(&file.websocket),
+            tickets,
             audit_required: self.word("audit.mode", file.audit.mode.as_deref(), &[("best-effort", false), ("required", true)]),
             audit_format: self.word(
                 "audit.format",

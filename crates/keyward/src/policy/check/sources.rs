@@ -46,7 +46,7 @@ impl Checker {
             let only_websocket =
                 source.only.is_some() && self.word(&format!("{field}.only"), source.only.as_deref(), &[("websocket", true)]);
             let paths = self.each(&format!("{field}.paths"), &source.paths, Self::pattern);
-            sources.push(source::Source { place, only_websocket, paths });
+            sources.push(source::Source { place, only_websocket, holds_tickets: false, paths });
         }
         sources
     }

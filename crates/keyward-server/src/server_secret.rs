@@ -1,0 +1,52 @@
+//! The secret that tickets are signed with, from a file or the environment.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+
+use keyward::SystemRandom;
+use keyward::ticket::{ServerSecret, Tickets};
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+use crate::setting::Setting;
+
+const FILE: &str = "--server-secret-file";
+const VARIABLE: &str = "KEYWARD_SERVER_SECRET";
+
+/// What tickets are signed with. One secret a line: the first signs, tickets of the others are accepted still.
+///
+/// Without any it is made anew, and tickets end with the process: right for one server, whose memory of used ones ends then, too.
+pub(crate) fn tickets(file: Option<&OsStr>) -> Result<Tickets, Failure> {
+    let file = Setting::of(file, FILE, "KEYWARD_SERVER_SECRET_FILE");
+    let text = Setting::of(None, FILE, VARIABLE);
+    let (name, text) = match (file, text) {
+        (Some(file), Some(_)) => {
+            let problem = format!("{}: {VARIABLE} is set, too; leave one of them out", file.name);
+            return Err(Failure::Configuration(problem));
+        }
+        (Some(Setting { value, name }), None) => {
+            let path = Path::new(&value);
+            let read = fs::read_to_string(path).map_err(|error| Failure::unreadable(Some(name), path, &error))?;
+            (name, Zeroizing::new(read))
+        }
+        (None, Some(Setting { value, name })) => {
+            let text = value.into_string().map_err(|_| Failure::Configuration(format!("{name}: it is no text")))?;
+            (name, Zeroizing::new(text))
+        }
+        (None, None) => {
+            let secret = ServerSecret::generate(&SystemRandom).map_err(|fault| Failure::Fault(fault.to_string()))?;
+            return Ok(Tickets::new(secret));
+        }
+    };
+    let mut tickets: Option<Tickets> = None;
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let secret: ServerSecret =
+            line.parse().map_err(|weak| Failure::Configuration(format!("{name}: line {}: {weak}", index + 1)))?;
+        tickets = Some(match tickets {
+            None => Tickets::new(secret),
+            Some(tickets) => tickets.previous(secret),
+        });
+    }
+    tickets.ok_or_else(|| Failure::Configuration(format!("{name}: it is empty: write the output of `openssl rand -base64 32`")))
+}

@@ -1,0 +1,368 @@
+//! Open WebSockets by key: how many there are, and which have to end because their key did.
+//!
+//! A connection is decided once, when it opens. What holds it afterwards is a [`LiveSocket`]: it says when the key that opened the
+//! connection was revoked, disabled, has expired, or was rotated and its grace is over. Looking is somebody else's part, since the
+//! core has no timers: the [`Sweeper`] of a guard asks the store about every key that holds a connection open, twice a second.
+//! Asked is by id and once a key, however many connections it has. Waiting for the news of a store was refused as the only way: an
+//! expiry makes no news, and news can be lost.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::{pending, poll_fn};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+
+use crate::answer::{Answer, Fault, Later};
+use crate::clock::{Clock, Now};
+use crate::decision::Pass;
+use crate::decision::Principal;
+use crate::key::{KeyId, Record, Standing};
+use crate::proof::AuthenticatorName;
+use crate::store::KeyStore;
+
+/// For so long a connection stays open while the store cannot be asked whether its key is still good.
+const UNCONFIRMED_FOR: Duration = Duration::from_secs(5);
+
+/// Why a live connection has to end, as its close frame says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SocketEnd {
+    /// The key is not valid any more.
+    KeyEnded,
+    /// For five seconds the store could not be asked whether it is: an open connection is not worth more than a revocation.
+    Unconfirmed,
+}
+
+impl SocketEnd {
+    /// The status code of the close frame (RFC 6455 §7.4.1): 1008, policy violation; 1013, try again later.
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::KeyEnded => 1008,
+            Self::Unconfirmed => 1013,
+        }
+    }
+
+    /// The reason of the close frame.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::KeyEnded => "The API key is not valid any more.",
+            Self::Unconfirmed => "The API key could not be confirmed: try again later.",
+        }
+    }
+}
+
+/// All connections of one guard, and of those that share its counts.
+pub(crate) struct Sockets {
+    state: Mutex<State>,
+    store: Option<Arc<dyn KeyStore>>,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Default)]
+struct State {
+    by_holder: HashMap<Holder, Held, ahash::RandomState>,
+    next: u64,
+    has_sweeper: bool,
+}
+
+/// Whose connections are counted together.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Holder {
+    Key(KeyId),
+    /// One of the user's authenticators, and its id for them.
+    Identity(Box<str>, Box<str>),
+}
+
+impl Holder {
+    fn of(principal: &Principal) -> Self {
+        match principal.key_id() {
+            Some(id) => Self::Key(id),
+            None => Self::Identity(principal.authenticator().into(), principal.id().into()),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Held {
+    /// Handshakes that were let in, and have become connections or not yet.
+    places: u32,
+    /// Connections that have to end when their secret does.
+    open: HashMap<u64, Open, ahash::RandomState>,
+    /// Up to when the store is known to have held the key, on the steady clock.
+    confirmed: u64,
+}
+
+struct Open {
+    /// Which of the key's secrets opened it: see [`Slot::number`](crate::key::Slot::number).
+    number: u32,
+    end: oneshot::Sender<SocketEnd>,
+}
+
+impl Sockets {
+    pub(crate) fn new(store: Option<Arc<dyn KeyStore>>, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), store, clock })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more connection of a principal, of at most so many. It counts until the place is dropped.
+    pub(crate) fn reserve(self: &Arc<Self>, principal: &Principal, most: u32) -> Option<SocketPlace> {
+        let holder = Holder::of(principal);
+        let mut state = self.state();
+        let held = state.by_holder.entry(holder.clone()).or_default();
+        if held.places >= most {
+            return None;
+        }
+        held.places += 1;
+        drop(state);
+        Some(SocketPlace { sockets: self.clone(), holder })
+    }
+
+    /// Whether another one would be let in.
+    pub(crate) fn has_place(&self, principal: &Principal, most: u32) -> bool {
+        self.state().by_holder.get(&Holder::of(principal)).is_none_or(|held| held.places < most)
+    }
+
+    fn open(&self, id: KeyId, number: u32) -> (u64, oneshot::Receiver<SocketEnd>) {
+        let (end, ended) = oneshot::channel();
+        let now = self.clock.now().steady;
+        let mut state = self.state();
+        let place = state.next;
+        state.next += 1;
+        let held = state.by_holder.entry(Holder::Key(id)).or_default();
+        if held.open.is_empty() {
+            held.confirmed = now;
+        }
+        held.open.insert(place, Open { number, end });
+        (place, ended)
+    }
+
+    fn release(&self, holder: &Holder, release: impl FnOnce(&mut Held)) {
+        let mut state = self.state();
+        if let Some(held) = state.by_holder.get_mut(holder) {
+            release(held);
+            if held.places == 0 && held.open.is_empty() {
+                state.by_holder.remove(holder);
+            }
+        }
+    }
+
+    /// Ends what has to end of one key's connections.
+    fn end(&self, id: KeyId, ends: impl Fn(u64, &Open) -> Option<SocketEnd>) {
+        self.release(&Holder::Key(id), |held| {
+            let confirmed = held.confirmed;
+            for (_, open) in held.open.extract_if(|_, open| ends(confirmed, open).is_some()) {
+                if let Some(end) = ends(confirmed, &open) {
+                    // Nobody waits for it: the connection ended by itself.
+                    let _ = open.end.send(end);
+                }
+            }
+        });
+    }
+
+    /// Judges one key's connections by what the store said.
+    fn judge(&self, id: KeyId, asked: Now, found: Result<Option<Arc<Record>>, Fault>) {
+        match found {
+            Ok(record) => {
+                let is_live = |number| {
+                    record.as_ref().is_some_and(|record| {
+                        let slot = record.slots().find(|slot| slot.number == number);
+                        slot.is_some_and(|slot| Standing::of(record, slot, self.clock.now().wall) == Standing::Live)
+                    })
+                };
+                self.end(id, |_, open| (!is_live(open.number)).then_some(SocketEnd::KeyEnded));
+                if let Some(held) = self.state().by_holder.get_mut(&Holder::Key(id)) {
+                    held.confirmed = held.confirmed.max(asked.steady);
+                }
+            }
+            Err(fault) => {
+                tracing::error!(target: "keyward", key = %id, %fault, "a key with open connections could not be asked for");
+                let now = asked.steady;
+                let is_long = |confirmed: u64| u128::from(now.saturating_sub(confirmed)) > UNCONFIRMED_FOR.as_nanos();
+                self.end(id, |confirmed, _| is_long(confirmed).then_some(SocketEnd::Unconfirmed));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Sockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sockets")
+    }
+}
+
+/// One of the connections that a key may hold open. Freed when it is dropped.
+pub(crate) struct SocketPlace {
+    sockets: Arc<Sockets>,
+    holder: Holder,
+}
+
+impl Drop for SocketPlace {
+    fn drop(&mut self) {
+        self.sockets.release(&self.holder, |held| held.places = held.places.saturating_sub(1));
+    }
+}
+
+/// An open connection and the key that opened it. Hold it for as long as the connection lives: adapters do, and tell the client.
+///
+/// While it is held it counts against the policy's `connections_per_key`.
+pub struct LiveSocket {
+    sockets: Arc<Sockets>,
+    /// `None`: a principal without a key in the store, which ends with the process.
+    watched: Option<(KeyId, u64, oneshot::Receiver<SocketEnd>)>,
+    _place: Option<Arc<SocketPlace>>,
+}
+
+impl LiveSocket {
+    pub(crate) fn of(pass: &Pass) -> Self {
+        let sockets = pass.guard.sockets.clone();
+        let watched = pass.principal().and_then(|principal| {
+            let (id, number) = (principal.key_id()?, principal.slot_number()?);
+            (principal.authenticator() == AuthenticatorName::Store.as_str()).then(|| {
+                let (place, ended) = sockets.open(id, number);
+                (id, place, ended)
+            })
+        });
+        Self { sockets, watched, _place: pass.socket_place.clone() }
+    }
+
+    /// Waits until the connection has to end. For a principal without a stored key: for ever.
+    pub async fn ended(&mut self) -> SocketEnd {
+        match &mut self.watched {
+            Some((_, _, ended)) => match ended.await {
+                Ok(end) => end,
+                // Asked again after the end was told, or nobody is left who could tell: never a reason to stay open.
+                Err(_) => SocketEnd::KeyEnded,
+            },
+            None => pending().await,
+        }
+    }
+
+    /// The part of looking whether keys have ended, for whoever asks first; `None` while somebody has it. Adapters run it: see
+    /// [`Sweeper::sweep`].
+    pub fn sweeper(&self) -> Option<Sweeper> {
+        self.watched.as_ref()?;
+        let mut state = self.sockets.state();
+        let is_free = !std::mem::replace(&mut state.has_sweeper, true);
+        is_free.then(|| Sweeper { sockets: self.sockets.clone(), asked: Vec::new(), has_part: true })
+    }
+}
+
+impl Drop for LiveSocket {
+    fn drop(&mut self) {
+        if let Some((id, place, _)) = &self.watched {
+            self.sockets.release(&Holder::Key(*id), |held| drop(held.open.remove(place)));
+        }
+    }
+}
+
+impl fmt::Debug for LiveSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveSocket").field("key", &self.watched.as_ref().map(|(id, ..)| id)).finish_non_exhaustive()
+    }
+}
+
+/// A key that the store was asked for, and when.
+type Asked = (KeyId, Now, Later<Option<Arc<Record>>>);
+
+/// Looks which keys with open connections have ended. There is at most one for a guard.
+///
+/// ```no_run
+/// # async fn sleep(time: std::time::Duration) {}
+/// # async fn within<T>(time: std::time::Duration, future: impl Future<Output = T>) -> Option<T> { Some(future.await) }
+/// # async fn run(mut sweeper: keyward::Sweeper) {
+/// // An adapter spawns this where `LiveSocket::sweeper` gives it the part.
+/// loop {
+///     sleep(keyward::Sweeper::INTERVAL).await;
+///     // A store that hangs must not keep the other keys waiting.
+///     if within(keyward::Sweeper::INTERVAL, sweeper.sweep()).await == Some(false) {
+///         break;
+///     }
+/// }
+/// # }
+/// ```
+pub struct Sweeper {
+    sockets: Arc<Sockets>,
+    asked: Vec<Asked>,
+    has_part: bool,
+}
+
+impl Sweeper {
+    /// How often to sweep: twice a second, so that connections end within one second of their key.
+    pub const INTERVAL: Duration = Duration::from_millis(500);
+
+    /// Asks about every key once, and ends the connections of those that are not valid any more. Dropping the future loses
+    /// nothing: what was asked is waited for by the next sweep.
+    ///
+    /// `false`: no connection is left. The part is given back, and this sweeper is to be dropped.
+    pub async fn sweep(&mut self) -> bool {
+        if !self.begin() {
+            return false;
+        }
+        let sockets = self.sockets.clone();
+        poll_fn(|context| {
+            self.asked.retain_mut(|(id, now, later)| match later.as_mut().poll(context) {
+                Poll::Pending => true,
+                Poll::Ready(found) => {
+                    sockets.judge(*id, *now, found);
+                    false
+                }
+            });
+            if self.asked.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        true
+    }
+
+    fn begin(&mut self) -> bool {
+        let mut state = self.sockets.state();
+        let watched = state.by_holder.iter().filter(|(_, held)| !held.open.is_empty());
+        let ids: Vec<KeyId> = watched
+            .filter_map(|(holder, _)| match holder {
+                Holder::Key(id) => Some(*id),
+                Holder::Identity(..) => None,
+            })
+            .collect();
+        if ids.is_empty() {
+            state.has_sweeper = false;
+            self.has_part = false;
+            return false;
+        }
+        drop(state);
+        let now = self.sockets.clock.now();
+        let is_late = Fault::new("the store has not answered yet");
+        for (id, ..) in &self.asked {
+            self.sockets.judge(*id, now, Err(is_late.clone()));
+        }
+        for id in ids {
+            if self.asked.iter().any(|(asked, ..)| *asked == id) {
+                continue;
+            }
+            let Some(store) = &self.sockets.store else { continue };
+            match store.find_by_id(&id, now) {
+                Answer::Ready(found) => self.sockets.judge(id, now, found),
+                Answer::Pending(later) => self.asked.push((id, now, later)),
+            }
+        }
+        true
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        if self.has_part {
+            self.sockets.state().has_sweeper = false;
+        }
+    }
+}
+
+impl fmt::Debug for Sweeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sweeper")
+    }
+}

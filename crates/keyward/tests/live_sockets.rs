@@ -1,0 +1,240 @@
+//! Open connections end with their key, and are counted by it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use http::Request;
+use keyward::clock::{ManualClock, Now};
+use keyward::key::{KeyId, Record};
+use keyward::store::{KeyStore, Presented};
+use keyward::{Answer, Decision, Fault, Guard, Keys, Kind, LiveSocket, MemoryStore, NewKey, Pass, Policy, SocketEnd, Timestamp};
+use pollster::block_on;
+
+struct World {
+    guard: Guard,
+    keys: Keys,
+    clock: ManualClock,
+    store: Watched,
+}
+
+/// A store that can be away, can hang, and counts how often it is asked by id.
+#[derive(Clone)]
+struct Watched {
+    keys: MemoryStore,
+    is_away: Arc<AtomicBool>,
+    hangs: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl KeyStore for Watched {
+    fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
+        self.keys.find(presented)
+    }
+
+    fn find_by_id(&self, id: &KeyId, now: Now) -> Answer<Option<Arc<Record>>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.hangs.load(Ordering::Relaxed) {
+            return Answer::Pending(Box::pin(std::future::pending()));
+        }
+        if self.is_away.load(Ordering::Relaxed) { Answer::fault(Fault::new("away")) } else { self.keys.find_by_id(id, now) }
+    }
+}
+
+fn world(policy: &str) -> World {
+    let clock = ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000));
+    let keys = MemoryStore::new();
+    let store = Watched { keys: keys.clone(), is_away: Arc::default(), hangs: Arc::default(), asked: Arc::default() };
+    let policy = Policy::from_toml("policy.toml", policy).unwrap();
+    let guard = Guard::builder(policy).store(store.clone()).clock(clock.clone()).build().unwrap();
+    World { guard, keys: Keys::new(keys).clock(clock.clone()), clock, store }
+}
+
+impl World {
+    fn key(&self) -> (KeyId, String) {
+        let made = block_on(self.keys.create(NewKey::named("socket"))).unwrap();
+        (made.record().id, made.secret().expose().to_owned())
+    }
+
+    fn handshake(&self, key: &str) -> Result<Pass, Kind> {
+        decide(&self.guard, key)
+    }
+
+    fn open(&self, key: &str) -> LiveSocket {
+        self.handshake(key).unwrap().live_socket()
+    }
+}
+
+fn decide(guard: &Guard, key: &str) -> Result<Pass, Kind> {
+    let request = Request::get("/ws").header("X-API-Key", key).header("Upgrade", "websocket").header("Connection", "upgrade");
+    match block_on(guard.decide(&request.body(()).unwrap())) {
+        Decision::Allowed(pass) => Ok(pass),
+        Decision::Denied(denial) => Err(denial.kind()),
+    }
+}
+
+fn ended(socket: &mut LiveSocket) -> Option<SocketEnd> {
+    match std::pin::pin!(socket.ended()).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(end) => Some(end),
+        Poll::Pending => None,
+    }
+}
+
+fn sweep(socket: &LiveSocket) {
+    let mut sweeper = socket.sweeper().expect("nobody else has the part");
+    let _ = std::pin::pin!(sweeper.sweep()).poll(&mut Context::from_waker(Waker::noop()));
+}
+
+#[test]
+fn connections_end_with_their_key_and_no_other_does() {
+    let world = world("");
+    let ((id, key), (_, other)) = (world.key(), world.key());
+    let (mut one, mut two, mut stays) = (world.open(&key), world.open(&key), world.open(&other));
+    sweep(&one);
+    assert_eq!((ended(&mut one), ended(&mut two), ended(&mut stays)), (None, None, None));
+    assert_eq!(world.store.asked.load(Ordering::Relaxed), 2, "once a key, not once a connection");
+    block_on(world.keys.revoke(&id)).unwrap();
+    sweep(&one);
+    assert_eq!((ended(&mut one), ended(&mut two)), (Some(SocketEnd::KeyEnded), Some(SocketEnd::KeyEnded)));
+    assert_eq!(ended(&mut stays), None);
+    assert_eq!((SocketEnd::KeyEnded.code(), SocketEnd::Unconfirmed.code()), (1008, 1013));
+    assert_eq!(ended(&mut one), Some(SocketEnd::KeyEnded), "asked again, it is the same");
+}
+
+#[test]
+fn disabling_purging_and_expiring_end_connections() {
+    let world = world("");
+    let (id, key) = world.key();
+    let mut socket = world.open(&key);
+    block_on(world.keys.set_disabled(&id, true)).unwrap();
+    sweep(&socket);
+    assert_eq!(ended(&mut socket), Some(SocketEnd::KeyEnded));
+
+    let (id, key) = world.key();
+    let mut socket = world.open(&key);
+    block_on(world.keys.revoke(&id)).unwrap();
+    block_on(world.keys.purge(&id)).unwrap();
+    sweep(&socket);
+    assert_eq!(ended(&mut socket), Some(SocketEnd::KeyEnded));
+
+    let made = block_on(world.keys.create(NewKey::named("short").expires_in_days(1))).unwrap();
+    let mut socket = world.open(made.secret().expose());
+    world.clock.advance(Duration::from_secs(86_400) - Duration::from_nanos(1));
+    sweep(&socket);
+    assert_eq!(ended(&mut socket), None);
+    world.clock.advance(Duration::from_nanos(1));
+    sweep(&socket);
+    assert_eq!(ended(&mut socket), Some(SocketEnd::KeyEnded));
+}
+
+#[test]
+fn a_rotated_key_keeps_its_connections_until_the_grace_ends() {
+    let world = world("");
+    let (id, old) = world.key();
+    let mut by_old = world.open(&old);
+    let made = block_on(world.keys.rotate(&id, Duration::from_secs(60))).unwrap();
+    let mut by_new = world.open(made.secret().expose());
+    world.clock.advance(Duration::from_secs(60) - Duration::from_nanos(1));
+    sweep(&by_old);
+    assert_eq!((ended(&mut by_old), ended(&mut by_new)), (None, None));
+    world.clock.advance(Duration::from_nanos(1));
+    sweep(&by_new);
+    assert_eq!((ended(&mut by_old), ended(&mut by_new)), (Some(SocketEnd::KeyEnded), None));
+
+    // Rotated twice: what the first secret opened ends at once.
+    let mut by_second = world.open(made.secret().expose());
+    block_on(world.keys.rotate(&id, Duration::from_secs(60))).unwrap();
+    block_on(world.keys.rotate(&id, Duration::from_secs(60))).unwrap();
+    sweep(&by_second);
+    assert_eq!(ended(&mut by_second), Some(SocketEnd::KeyEnded));
+}
+
+#[test]
+fn without_word_from_the_store_connections_end_after_five_seconds() {
+    for hangs in [false, true] {
+        let world = world("");
+        let (_, key) = world.key();
+        let mut socket = world.open(&key);
+        world.store.is_away.store(!hangs, Ordering::Relaxed);
+        world.store.hangs.store(hangs, Ordering::Relaxed);
+        let mut sweeper = socket.sweeper().unwrap();
+        let mut sweep = || _ = std::pin::pin!(sweeper.sweep()).poll(&mut Context::from_waker(Waker::noop()));
+        for _ in 0..10 {
+            sweep();
+            assert_eq!(ended(&mut socket), None);
+            world.clock.advance(Duration::from_millis(500));
+        }
+        sweep();
+        assert_eq!(ended(&mut socket), None, "five seconds, not one nanosecond more");
+        world.clock.advance(Duration::from_nanos(1));
+        sweep();
+        assert_eq!(ended(&mut socket), Some(SocketEnd::Unconfirmed));
+    }
+}
+
+#[test]
+fn one_sweeps_and_gives_the_part_back() {
+    let world = world("");
+    let (_, key) = world.key();
+    let socket = world.open(&key);
+    let mut sweeper = socket.sweeper().unwrap();
+    assert!(socket.sweeper().is_none(), "there is one already");
+    assert!(block_on(sweeper.sweep()));
+    drop(socket);
+    assert!(!block_on(sweeper.sweep()), "nothing is open");
+    let socket = world.open(&key);
+    let again = socket.sweeper().expect("the part was given back");
+    drop(sweeper);
+    assert!(socket.sweeper().is_none(), "the old one does not give away what the new one has");
+    drop(again);
+    assert!(socket.sweeper().is_some(), "one that is dropped in the middle gives it back, too");
+}
+
+#[test]
+fn connections_of_a_key_are_counted() {
+    let world = world("[websocket]\nconnections_per_key = 2\n[limits]\nper_key = ['9/hour']");
+    let ((_, key), (_, other)) = (world.key(), world.key());
+    let first = world.open(&key);
+    let second = world.handshake(&key).unwrap();
+    assert_eq!(second.quotas()[0].remaining, 7);
+    assert_eq!(world.handshake(&key).map(drop), Err(Kind::Limited));
+    assert!(world.handshake(&other).is_ok(), "each key has its own");
+    let plain = Request::get("/a").header("X-API-Key", &key).body(()).unwrap();
+    let Decision::Allowed(pass) = block_on(world.guard.decide(&plain)) else { panic!("no handshake") };
+    assert_eq!(pass.quotas()[0].remaining, 6, "the refused handshake was charged nowhere");
+
+    // A handshake that comes to nothing frees its place, and so does a connection that ends.
+    let copy = second.clone();
+    drop(second);
+    assert_eq!(world.handshake(&key).map(drop), Err(Kind::Limited), "a copy is the same place");
+    drop(copy);
+    let second = world.open(&key);
+    assert_eq!(world.handshake(&key).map(drop), Err(Kind::Limited));
+    drop(first);
+    assert!(world.handshake(&key).is_ok());
+    drop(second);
+}
+
+#[test]
+fn a_reload_counts_on() {
+    let world = world("[websocket]\nconnections_per_key = 1");
+    let (_, key) = world.key();
+    let socket = world.open(&key);
+    let policy = Policy::from_toml("policy.toml", "[websocket]\nconnections_per_key = 1").unwrap();
+    let next =
+        Guard::builder(policy).store(world.store.clone()).clock(world.clock.clone()).sharing(&world.guard).build().unwrap();
+    assert_eq!(decide(&next, &key).map(drop), Err(Kind::Limited));
+    drop(socket);
+    assert!(decide(&next, &key).is_ok());
+}
+
+#[test]
+fn nobody_counts_as_nobody() {
+    let policy = "authenticators = ['configured']\n[[configured_keys]]\nenv = 'API_KEY'";
+    let policy = Policy::from_toml("policy.toml", policy).unwrap();
+    let guard = Guard::builder(policy).environment(|_| Some("configured-key".into())).build().unwrap();
+    let mut socket = decide(&guard, "configured-key").unwrap().live_socket();
+    assert!(socket.sweeper().is_none(), "a configured key lives as long as the process");
+    assert_eq!(ended(&mut socket), None);
+}
