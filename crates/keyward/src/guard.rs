@@ -373,9 +373,9 @@ impl GuardBuilder {
         self
     }
 
-    /// Counts quotas, failures and open connections together with another guard, and goes on with its tickets: for a policy that is reloaded, or several in one process that
-    /// have the same limits. What was charged there is charged here: a quota of a window that is new starts with what was taken
-    /// under the others.
+    /// Counts quotas, failures and open connections together with another guard, and goes on with its tickets: for a policy that
+    /// is reloaded, or several in one process that have the same limits. What was charged there is charged here: a quota of a
+    /// window that is new starts with what was taken under the others.
     pub fn sharing(mut self, other: &Guard) -> Self {
         self.limits = other.parts.limits.clone();
         self.shared = Some(other.parts.clone());

@@ -113,9 +113,9 @@ fn when_no_more_can_be_remembered_none_is_good_until_others_are_old() {
     assert!(ids.iter().all(|&id| spend(&used, id, 200 * SECOND) == Spent::Before), "those that are known still are");
     assert_eq!(spend(&used, late, 300 * SECOND), Spent::First, "the oldest of them has been forgotten");
     assert_eq!(spend(&used, late, 300 * SECOND), Spent::Before);
-    // All hundred are old now, and are cleared away faster than new ones come.
+    // All but that one are old now, and are cleared away faster than new ones come.
     let end = 400 * SECOND;
-    assert!((0..100).all(|_| spend(&used, issue(end), end) == Spent::First));
+    assert!((0..99).all(|_| spend(&used, issue(end), end) == Spent::First));
     assert!(now(used.spend(&issue(end), LIFETIME, at(end), false)).is_err());
 }
 
@@ -180,7 +180,7 @@ fn an_id_is_written_in_one_way() {
     }
 }
 
-/// From a seed, so that the test gives the same every time: of 10^7 random secrets, none was refused either.
+/// From a seed, so that the test gives the same every time.
 #[test]
 fn a_random_secret_is_never_weak() {
     const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

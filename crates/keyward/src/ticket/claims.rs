@@ -25,8 +25,8 @@ impl Lifespan {
         Ok(Self { issued: required("iat")?, expires: required("exp")? })
     }
 
-    /// Good iff `iat ≤ now < exp`, without leeway, and `0 < exp − iat ≤ lifetime`. A ticket's own word for how long it lives is worth
-    /// nothing: in plain mode whoever has the key writes it.
+    /// Good iff `iat ≤ now < exp`, without leeway, and `0 < exp − iat ≤ lifetime`. A ticket's own word for how long it lives
+    /// is worth nothing: in plain mode whoever has the key writes it.
     pub(super) fn check(&self, now: Timestamp, lifetime: Duration) -> Result<(), BadTicket> {
         let longest = lifetime.min(LONGEST_LIFETIME).as_secs();
         match self.expires.checked_sub(self.issued) {
@@ -50,8 +50,8 @@ pub(super) fn has_come(second: u64, now: Timestamp) -> bool {
     i128::from(second) * i128::from(NANOSECONDS) <= i128::from(now.unix_nanoseconds())
 }
 
-/// A NumericDate, if the claim is there. A string, a fraction or `null` is not the same as none: libraries have let tokens live for
-/// ever by taking it so.
+/// A NumericDate, if the claim is there. A string, a fraction or `null` is not the same as none: libraries have let tokens
+/// live for ever by taking it so.
 pub(super) fn time(claims: &mut Object, name: &str) -> Result<Option<u64>, BadTicket> {
     match claims.take(name) {
         None => Ok(None),

@@ -136,8 +136,8 @@ fn read(verified: token::Verified, key: KeyId, terms: Terms<'_>, now: Timestamp)
     Ok(Ticket { id, through })
 }
 
-/// HKDF-SHA-256 (RFC 5869) over the server's secret. The id has its length before it, so that no two pairs of id and epoch are the
-/// same bytes.
+/// HKDF-SHA-256 (RFC 5869) over the server's secret. The id has its length before it, so that no two pairs of id and epoch are
+/// the same bytes.
 pub(super) fn signing_key(secret: &ServerSecret, key: KeyId, epoch: Epoch) -> Zeroizing<[u8; 32]> {
     let id = key.as_str().as_bytes();
     let length = u32::try_from(id.len()).expect("a key id is at most 36 bytes").to_be_bytes();

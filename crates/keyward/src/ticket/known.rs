@@ -1,7 +1,7 @@
 //! Signing secrets that look random and stand in specifications, manuals and tutorials.
 //!
-//! Only what the other rules let through has to be here. The public lists of tens of thousands that were found in the wild are not:
-//! no package with a licence that would allow it has them (0013).
+//! Only what the other rules let through has to be here. The public lists of tens of thousands that were found in the wild are
+//! not: no package with a licence that would allow it has them (0013).
 
 /// Where each is published, and the secret.
 const PUBLISHED: &[(&str, &str)] = &[

@@ -1,7 +1,7 @@
 //! Plain tickets (R14.3): signed with a configured key itself, and so made and read by whoever knows that key.
 //!
-//! They follow a published API, whose claims are `exp`, `iat` and `type`. Nothing of ours is in them, so that they can be used more
-//! than once, and end only with the key.
+//! They follow a published API, whose claims are `exp`, `iat` and `type`. Nothing of ours is in them, so that they can be used
+//! more than once, and end only with the key.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 
 const TYPE: &str = "websocket";
 
-/// Makes a ticket with a configured key, which [`weakness`](super::weakness) must have found good.
+/// Makes a ticket with a configured key, which [`weakness_of_key`](super::weakness_of_key) must have found good.
 pub(crate) fn mint(key: &[u8], lifetime: Duration, now: Timestamp) -> String {
     let Lifespan { issued, expires } = Lifespan::starting(now, lifetime);
     token::sign(&json!({ "alg": "HS256", "typ": "JWT" }), &json!({ "exp": expires, "iat": issued, "type": TYPE }), key)

@@ -25,8 +25,8 @@ impl ServerSecret {
     /// Takes the bytes as they are.
     ///
     /// # Errors
-    /// [`WeakSecret`], for fewer than 32 bytes; for bytes that are words, runs or repetitions for the most part; and for published
-    /// ones.
+    /// [`WeakSecret`], for fewer than 32 bytes; for bytes that are words, runs or repetitions for the most part; and for
+    /// published ones.
     pub fn from_bytes(secret: &[u8]) -> Result<Self, WeakSecret> {
         match weakness(secret) {
             Some(weakness) => Err(WeakSecret(weakness)),

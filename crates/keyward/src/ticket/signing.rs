@@ -9,7 +9,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::keyed::{self, Holder, Terms, Through};
-use super::{LocalUsedTickets, ServerSecret, UsedTickets, plain, weakness};
+use super::{LocalUsedTickets, ServerSecret, UsedTickets, plain, weakness_of_key};
 use crate::answer::Fault;
 use crate::configured::OnlyKey;
 use crate::decision::{Kind, Pass};
@@ -85,7 +85,7 @@ impl Signing {
         let Some(rules) = rules else { return Ok(None) };
         if rules.plain {
             let Some(OnlyKey { variable, key, record }) = only else { return Ok(None) };
-            if let Some(weakness) = weakness(&key) {
+            if let Some(weakness) = weakness_of_key(&key) {
                 return Err(ConfigError::one(
                     variable,
                     format!("signs tickets, and {weakness}"),
@@ -131,9 +131,9 @@ struct Answer<'t> {
 impl Pass {
     /// The answer of a token endpoint: exchanges the key that the request came with for a ticket, which opens one WebSocket (R14).
     ///
-    /// 200 with `{"token": …, "expires_in": …}`. The policy's 401 for nobody; its 403 for whoever has no stored key (or, for plain
-    /// tickets, not the one configured), or did not send it in a header: a ticket must not beget tickets, and a key in a URL is
-    /// known to too many. 404 where the policy takes no tickets; 500 without any detail where none could be made.
+    /// 200 with `{"token": …, "expires_in": …}`. The policy's 401 for nobody; its 403 for whoever has no stored key (or, for
+    /// plain tickets, not the one configured), or did not send it in a header: a ticket must not beget tickets, and a key in a
+    /// URL is known to too many. 404 where the policy takes no tickets; 500 without any detail where none could be made.
     ///
     /// `path` is the one that the client sent, for a [`Renderer`](crate::Renderer).
     pub async fn ticket(&self, path: &str) -> Response<Bytes> {

@@ -31,8 +31,8 @@ pub(super) struct Unverified<'t> {
 pub(super) struct Verified(Object);
 
 impl<'t> Unverified<'t> {
-    /// Three parts of base64url: a header that says HS256 and has `typ` and `kid` at most beside that, an object of claims, and 32
-    /// bytes.
+    /// Three parts of base64url: a header that says HS256 and has `typ` and `kid` at most beside that, an object of claims,
+    /// and 32 bytes.
     pub(super) fn parse(token: &'t [u8]) -> Result<Self, Malformed> {
         // Before anything is allocated.
         if token.len() > LONGEST_CREDENTIAL {

@@ -16,16 +16,16 @@ use crate::random::{Random, SystemRandom};
 
 /// Remembers which tickets have been used, so that each works once.
 ///
-/// An implementation must answer [`Spent::First`] for an id once at the most, however many ask at the same time, and through its own
-/// restart: whatever it may have forgotten is [`Spent::Forgotten`]. One that cannot tell answers with a fault, and the handshake is
-/// refused with 503. Saying [`Spent::First`] is never the safe wrong answer.
+/// An implementation must answer [`Spent::First`] for an id once at the most, however many ask at the same time, and through
+/// its own restart: whatever it may have forgotten is [`Spent::Forgotten`]. One that cannot tell answers with a fault, and the
+/// handshake is refused with 503. Saying [`Spent::First`] is never the safe wrong answer.
 pub trait UsedTickets: Send + Sync {
     /// The name of a new ticket, never given out before. It should hold whatever is needed to see later that the ticket has been
     /// forgotten.
     fn issue(&self, now: Now) -> Answer<TicketId>;
 
-    /// Uses a ticket that was verified to be ours. `lifetime` is that of tickets under the policy, at most 300 s. With `peek`, tell what
-    /// would happen and note nothing: `explain`.
+    /// Uses a ticket that was verified to be ours. `lifetime` is that of tickets under the policy, at most 300 s. With `peek`,
+    /// tell what would happen and note nothing: `explain`.
     fn spend(&self, id: &TicketId, lifetime: Duration, now: Now, peek: bool) -> Answer<Spent>;
 }
 
@@ -105,10 +105,11 @@ impl fmt::Debug for TicketId {
 
 /// Remembers used tickets in this process's memory. Clones share it; give a new guard the old one's when a policy is reloaded.
 ///
-/// An id is a nonce of this object (8 bytes), the steady time at which it was made (8), and 16 random bytes. A ticket with another
-/// nonce is forgotten, so one from before a restart, or from another process, opens nothing. So is one that is older than the
-/// lifetime by the steady clock: a wall clock that steps back makes no ticket live longer. A used ticket is
-/// remembered for the longest lifetime that any policy can ask for, 300 s, so that no change of the policy makes one good again.
+/// An id is a nonce of this object (8 bytes), the steady time at which it was made (8), and 16 random bytes. A ticket with
+/// another nonce is forgotten, so one from before a restart, or from another process, opens nothing. So is one that is older
+/// than the lifetime by the steady clock: a wall clock that steps back makes no ticket live longer. A used ticket is
+/// remembered for the longest lifetime that any policy can ask for, 300 s, so that no change of the policy makes one good
+/// again.
 #[derive(Clone)]
 pub struct LocalUsedTickets(Arc<Memory>);
 

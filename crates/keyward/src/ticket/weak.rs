@@ -15,7 +15,7 @@ const SHORTEST: usize = 32;
 const FEWEST_DIFFERENT: usize = 8;
 
 /// How many bytes have to be left over once words, runs and repetitions are taken out. Of three million random secrets of 32
-/// characters, the fewest were left of one with 15.
+/// base62 characters, the fewest were left of one with 16.
 const FEWEST_LEFT: usize = 14;
 
 /// How many of a hundred bytes have to be left over at least: a long sentence is no better than a short one.
@@ -72,8 +72,9 @@ pub(crate) fn weakness(secret: &[u8]) -> Option<Weakness> {
     })
 }
 
-/// The same for a key that signs its own tickets (R14.3), which its owner chose and others present. It is refused for what is certain:
-/// too short, published, one piece repeated, a token, or a text that says it is to be replaced. A UUID or a sentence may sign.
+/// The same for a key that signs its own tickets (R14.3), which its owner chose and others present. It is refused for what is
+/// certain: too short, published, one piece repeated, a token, or a text that says it is to be replaced. A UUID or a sentence
+/// may sign.
 pub(crate) fn weakness_of_key(key: &[u8]) -> Option<Weakness> {
     weakness(key).filter(|weakness| !matches!(weakness, Weakness::Uuid | Weakness::Guessable))
 }
@@ -213,8 +214,8 @@ fn longest_word(letters: &[u8], words: &[&str]) -> Option<usize> {
     alike.filter(|word| letters.starts_with(word)).map(<[u8]>::len).max()
 }
 
-/// Words between signs, whatever they mean: letters of one case, or with a capital at the start. Not where many signs are used, as by
-/// generators of passwords: what stands between those by chance looks so too.
+/// Words between signs, whatever they mean: letters of one case, or with a capital at the start. Not where many signs are
+/// used, as by generators of passwords: what stands between those by chance looks so too.
 fn mark_spelled(secret: &[u8], marks: &mut Marks) {
     let signs: Vec<u8> = secret.iter().copied().filter(u8::is_ascii_punctuation).collect();
     if different(&signs) > 2 {
@@ -246,20 +247,21 @@ const KEYBOARDS: [&[u8]; 9] = [
 ];
 
 fn mark_runs(lower: &[u8], marks: &mut Marks) {
-    for step in [-1, 0, 1] {
-        mark_where(lower, marks, |this, next| i16::from(next) - i16::from(this) == step);
-    }
+    let numbers: Vec<i16> = lower.iter().map(|&byte| byte.into()).collect();
+    [-1, 0, 1].iter().for_each(|&step| mark_steps(&numbers, step, marks));
     for keyboard in KEYBOARDS {
-        mark_where(lower, marks, |this, next| keyboard.windows(2).any(|pair| pair == [this, next]));
-        mark_where(lower, marks, |this, next| keyboard.windows(2).any(|pair| pair == [next, this]));
+        let place = |byte| keyboard.iter().position(|&key| key == byte).and_then(|place| i16::try_from(place).ok());
+        // What is not on the row is beside nothing that is.
+        let places: Vec<i16> = lower.iter().map(|&byte| place(byte).unwrap_or(i16::MIN)).collect();
+        [-1, 1].iter().for_each(|&step| mark_steps(&places, step, marks));
     }
 }
 
-/// Marks whatever is long enough, and follows from byte to byte.
-fn mark_where(lower: &[u8], marks: &mut Marks, follows: impl Fn(u8, u8) -> bool) {
+/// Marks whatever goes on by this step for long enough.
+fn mark_steps(numbers: &[i16], step: i16, marks: &mut Marks) {
     let mut start = 0;
-    for end in 1..=lower.len() {
-        if end == lower.len() || !follows(lower[end - 1], lower[end]) {
+    for end in 1..=numbers.len() {
+        if end == numbers.len() || numbers[end - 1].checked_add(step) != Some(numbers[end]) {
             if end - start >= SHORTEST_RUN {
                 marks.mark(start..end);
             }
@@ -271,16 +273,17 @@ fn mark_where(lower: &[u8], marks: &mut Marks, follows: impl Fn(u8, u8) -> bool)
 /// Marks what has stood there before.
 fn mark_repetitions(lower: &[u8], marks: &mut Marks) {
     for at in 1..lower.len() {
+        let starts = (0..at).filter(|&before| lower[before] == lower[at]);
         let same = |before: usize| lower[before..].iter().zip(&lower[at..]).take_while(|(one, other)| one == other).count();
-        let longest = (0..at).map(same).max().unwrap_or(0);
+        let longest = starts.map(same).max().unwrap_or(0);
         if longest >= SHORTEST_RUN {
             marks.mark(at..at + longest);
         }
     }
 }
 
-/// Two alphabets climbed in turn, in small steps, as in `D(G+KbPeShVmYq3t6w9z$C&F)J@McQfT`: what a generator on the web has given to
-/// thousands for their random key. All its keys are pieces of one text.
+/// Two alphabets climbed in turn, in small steps, as in `D(G+KbPeShVmYq3t6w9z$C&F)J@McQfT`: what a generator on the web has
+/// given to thousands for their random key. All its keys are pieces of one text.
 fn climbs_in_steps(secret: &[u8]) -> bool {
     let is_step = |pair: &[u8]| {
         let alike = [u8::is_ascii_digit as fn(&u8) -> bool, u8::is_ascii_lowercase, u8::is_ascii_uppercase];

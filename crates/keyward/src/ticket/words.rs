@@ -1,6 +1,7 @@
 //! Words that stand in secrets which somebody made up. Both lists are in the order of the alphabet.
 
-/// No random secret holds one, and none that holds one is meant to stay. At least seven letters: shorter ones come about by chance.
+/// No random secret holds one, and none that holds one is meant to stay. At least seven letters: shorter ones come about by
+/// chance.
 pub(super) const TELLING: &[&str] = &[
     "changeit",
     "changeme",

@@ -1,5 +1,5 @@
-//! Hostile tickets. Each differs from a good one in one thing, and is signed correctly unless the signature is that thing: so it is that
-//! thing that it is refused for.
+//! Hostile tickets. Each differs from a good one in one thing, and is signed correctly unless the signature is that thing: so
+//! it is that thing that it is refused for.
 
 mod claims;
 mod encoding;
