@@ -19,6 +19,8 @@ mod pages {
     struct Tower;
     #[doc = include_str!("../../docs/warp.md")]
     struct Warp;
+    #[doc = include_str!("../../docs/websockets.md")]
+    struct WebSockets;
     #[doc = include_str!("../../docs/your-own-adapter.md")]
     struct YourOwnAdapter;
     #[doc = include_str!("../../docs/your-own-store.md")]

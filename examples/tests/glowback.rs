@@ -4,6 +4,8 @@ mod support;
 
 use std::io::Read;
 
+use serde_json::{Value, json};
+use support::websocket::{Ended, Socket, closed_at_once};
 use support::{Answer, Server, command};
 
 const GLOWBACK: &str = env!("CARGO_BIN_EXE_glowback");
@@ -330,6 +332,173 @@ fn a_backtest_is_run_listed_and_shown() {
     assert_eq!(listed, serde_json::json!([again, run]));
 }
 
+/// The id of a run that is there.
+fn made(server: &Server, order: &str) -> String {
+    let run: Value = serde_json::from_str(&post(server, "/backtests", order).body).unwrap();
+    run["run_id"].as_str().unwrap().to_owned()
+}
+
+const DENIED: &str = "Invalid or missing API key";
+
+#[test]
+fn a_stream_opens_by_each_of_the_three_methods_and_is_closed_at_once_without() {
+    let server = with_keys("other,your-api-key");
+    let id = made(&server, "{}");
+    for path in [format!("/backtests/{id}/stream"), format!("/v1/backtests/{id}/stream")] {
+        for (query, headers, is_let_in) in [
+            ("", &["Authorization: Bearer your-api-key"][..], true),
+            ("", &["authorization: bearer your-api-key"], true),
+            ("", &["X-API-Key: your-api-key"], true),
+            ("?api_key=your-api-key", &[], true),
+            ("?api_key=your%2Dapi-key&x=1", &[], true),
+            ("", &[], false),
+            ("?api_key=", &[], false),
+            ("?api_key=another", &[], false),
+            ("?API_KEY=your-api-key", &[], false),
+            ("", &["Authorization: Bearer another"], false),
+            ("", &["Authorization: Basic your-api-key"], false),
+            ("", &["X-API-Key: another"], false),
+            ("", &["Cookie: api_key=your-api-key"], false),
+            ("", &["Sec-WebSocket-Protocol: your-api-key"], false),
+        ] {
+            let target = format!("{path}{query}");
+            if is_let_in {
+                let ended = Socket::open(server.address, &target, headers).unwrap().until_closed();
+                assert_eq!(ended.close, Some((1000, String::new())), "{target} {headers:?}");
+                assert!(ended.texts.last().unwrap().contains(r#""type":"completed""#), "{target} {headers:?}");
+            } else {
+                assert_eq!(closed_at_once(server.address, &target, headers), (1008, DENIED.to_owned()), "{target} {headers:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_first_valid_key_of_the_three_sources_opens_a_stream() {
+    let server = start(&[("GLOWBACK_API_KEY", "your-api-key"), ("GLOWBACK_RATE_LIMIT", "1000")]);
+    let path = format!("/backtests/{}/stream", made(&server, "{}"));
+    let values = [None, Some("your-api-key"), Some("bad"), Some("")];
+    for bearer in values {
+        for header in values {
+            for query in values {
+                let lines: Vec<String> = [("Authorization: Bearer ", bearer), ("X-API-Key: ", header)]
+                    .into_iter()
+                    .filter_map(|(name, value)| Some(format!("{name}{}", value?)))
+                    .collect();
+                let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+                let target = query.map_or(path.clone(), |key| format!("{path}?api_key={key}"));
+                let ended = Socket::open(server.address, &target, &lines).unwrap().until_closed();
+                let is_let_in = [bearer, header, query].contains(&Some("your-api-key"));
+                let expected = if is_let_in { (1000, String::new()) } else { (1008, DENIED.to_owned()) };
+                assert_eq!(
+                    (ended.close, ended.texts.is_empty()),
+                    (Some(expected), !is_let_in),
+                    "{bearer:?} {header:?} {query:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stream_shows_the_run_from_its_first_day_to_its_end() {
+    let server = with_keys("your-api-key");
+    for (order, days, steps) in [
+        (r#"{"symbol":"AAPL","start":"2023-01-02","end":"2023-01-06"}"#, 5, 5),
+        (r#"{"symbol":"AAPL","strategy":"sma_crossover","start":"2000-01-01","end":"2023-12-31"}"#, 6260, 50),
+        // A weekend: no market is open.
+        (r#"{"start":"2023-01-07","end":"2023-01-08"}"#, 0, 0),
+    ] {
+        let id = made(&server, order);
+        let run: Value =
+            serde_json::from_str(&server.get(&format!("/backtests/{id}"), &["X-API-Key: your-api-key"]).body).unwrap();
+        assert_eq!(run["metrics"]["trading_days"], days);
+        let target = format!("/backtests/{id}/stream?api_key=your-api-key");
+        let Ended { texts, close } = Socket::open(server.address, &target, &[]).unwrap().until_closed();
+        assert_eq!(close, Some((1000, String::new())));
+        let mut updates: Vec<Value> = texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+        assert_eq!(updates.pop().unwrap(), json!({ "type": "completed", "run_id": id, "metrics": run["metrics"] }));
+        assert_eq!(updates.len(), steps);
+        let progress: Vec<f64> = updates.iter().map(|update| update["progress"].as_f64().unwrap()).collect();
+        assert!(
+            progress.is_sorted_by(|one, next| one < next) && progress.first().is_none_or(|first| *first > 0.0),
+            "{progress:?}"
+        );
+        for update in &updates {
+            let seen = json!({
+                "type": "progress", "run_id": id, "progress": update["progress"],
+                "date": update["date"], "equity": update["equity"], "trades": update["trades"],
+            });
+            assert_eq!(*update, seen);
+        }
+        if let Some(last) = updates.last() {
+            assert_eq!(last["progress"], 1.0);
+            assert_eq!(last["equity"], run["metrics"]["final_equity"]);
+            assert_eq!(last["trades"], run["metrics"]["trades"]);
+        }
+    }
+}
+
+#[test]
+fn a_stream_of_no_run_is_closed_and_what_is_no_handshake_is_told() {
+    let server = with_keys("your-api-key");
+    let key = ["X-API-Key: your-api-key", "X-Request-ID: abc123"];
+    assert_eq!(closed_at_once(server.address, "/backtests/none/stream", &key), (4404, "Run not found".to_owned()));
+    // Who has no key does not learn which runs there are.
+    assert_eq!(closed_at_once(server.address, "/backtests/none/stream", &[]), (1008, DENIED.to_owned()));
+    assert_eq!(closed_at_once(server.address, "/nope", &[]), (1008, DENIED.to_owned()));
+    assert!(matches!(Socket::open(server.address, "/nope", &key), Err(404)));
+
+    let id = made(&server, "{}");
+    let text = "This is a WebSocket: send its handshake";
+    let answer = server.get(&format!("/backtests/{id}/stream"), &key);
+    assert_eq!((answer.status, answer.body), (426, format!(r#"{{"detail":"{text}"}}"#)));
+    let answer = server.get(&format!("/v1/backtests/{id}/stream"), &key);
+    let body = format!(r#"{{"error":{{"code":"upgrade-required","message":"{text}","details":null}},"request_id":"abc123"}}"#);
+    assert_eq!((answer.status, answer.body), (426, body));
+    // Not a handshake: 401, and no close frame.
+    let answer = server.get(&format!("/backtests/{id}/stream"), &["Upgrade: websocket", "Connection: Upgrade"]);
+    assert_eq!((answer.status, answer.body.as_str()), (401, REFUSED));
+}
+
+#[test]
+fn streams_are_told_in_the_log_and_their_keys_are_not() {
+    let server = start(&[("GLOWBACK_API_KEY", "your-api-key,c4nary-good"), ("GLOWBACK_LOG_LEVEL", "DEBUG")]);
+    let id = made(&server, "{}");
+    let open = |query: &str, id: &str| {
+        let headers = [&*format!("X-Request-ID: {id}")];
+        Socket::open(server.address, query, &headers).unwrap().until_closed().close.unwrap().0
+    };
+    let path = format!("/backtests/{id}/stream");
+    assert_eq!(open(&format!("{path}?api_key=c4nary-good"), "abc1"), 1000);
+    assert_eq!(open(&format!("{path}?api_key=c4nary-bad"), "abc2"), 1008);
+    assert_eq!(open("/backtests/none/stream?api_key=c4nary-good", "abc3"), 4404);
+    let (_, output) = server.stop();
+    let sockets: Vec<String> = records(&output, "glowback.api.websockets").into_iter().map(|(_, message)| message).collect();
+    assert_eq!(
+        sockets,
+        [
+            format!("ws_connected request_id=abc1 path={path} client_ip=127.0.0.1"),
+            format!("ws_disconnected request_id=abc1 path={path} client_ip=127.0.0.1 reason=completed"),
+            "ws_connected request_id=abc3 path=/backtests/none/stream client_ip=127.0.0.1".to_owned(),
+            "ws_disconnected request_id=abc3 path=/backtests/none/stream client_ip=127.0.0.1 reason=run_not_found".to_owned(),
+        ]
+    );
+    let rejected = format!("api_key_rejected request_id=abc2 method=GET path={path} client_ip=127.0.0.1 key_status=present");
+    assert!(records(&output, "glowback.api.auth").contains(&("WARNING".to_owned(), rejected)), "{output}");
+    assert!(!output.contains("c4nary"), "{output}");
+}
+
+#[test]
+fn in_development_mode_streams_are_open_too() {
+    let server = start(&[]);
+    let path = format!("/backtests/{}/stream", made(&server, "{}"));
+    for query in ["", "?api_key=whatever"] {
+        let ended = Socket::open(server.address, &format!("{path}{query}"), &[]).unwrap().until_closed();
+        assert_eq!(ended.close, Some((1000, String::new())), "{query}");
+    }
+}
+
 #[test]
 fn what_cannot_be_answered_is_told_in_both_shapes() {
     let server = start(&[("GLOWBACK_API_KEY", "your-api-key"), ("GLOWBACK_MAX_BODY_BYTES", "64")]);
@@ -342,7 +511,7 @@ fn what_cannot_be_answered_is_told_in_both_shapes() {
         ("/backtests/none", 404, "not-found", "Run not found"),
         ("/backtests/%ff", 404, "not-found", "Run not found"),
         ("/nope", 404, "not-found", "Not Found"),
-        ("/backtests/none/stream", 404, "not-found", "Not Found"),
+        ("/backtests/none/stream", 404, "not-found", "Run not found"),
     ] {
         let answer = server.get(target, &key);
         assert_eq!((answer.status, answer.body), (status, detail(text)), "{target}");

@@ -6,6 +6,7 @@ use axum::{Router, body::Body, routing::get};
 use keyward::{Guard, Keys, MemoryStore, NewKey, Policy};
 use tower::ServiceExt;
 
+use support::websocket::{Socket, closed_at_once};
 use support::{Server, command};
 
 #[test]
@@ -14,6 +15,7 @@ fn the_pages_about_frameworks_begin_with_their_quick_starts() {
         (include_str!("../../docs/actix.md"), include_str!("../src/bin/quickstart-actix.rs")),
         (include_str!("../../docs/axum.md"), include_str!("../src/bin/quickstart-axum.rs")),
         (include_str!("../../docs/warp.md"), include_str!("../src/bin/quickstart-warp.rs")),
+        (include_str!("../../docs/websockets.md"), include_str!("../src/bin/quickstart-websocket.rs")),
     ] {
         let (_, program) = program.split_once("\n\n").unwrap();
         let (_, shown) = page.split_once("```rust,no_run\n").unwrap();
@@ -34,6 +36,23 @@ fn the_quick_start_for_axum_prints_a_command_that_works() {
 #[test]
 fn the_quick_start_for_warp_prints_a_command_that_works() {
     prints_a_command_that_works(env!("CARGO_BIN_EXE_quickstart-warp"));
+}
+
+#[test]
+fn the_quick_start_for_websockets_opens_one_for_a_ticket() {
+    let server = Server::start(env!("CARGO_BIN_EXE_quickstart-websocket"), &[]);
+    assert!(server.get("/", &[]).body.contains("new WebSocket("));
+    let output = server.output();
+    let key = output.trim_end().rsplit(' ').next().unwrap();
+    let exchange = |key: &str| {
+        server.send(&format!("POST /auth/token HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nConnection: close\r\n\r\n"))
+    };
+    assert_eq!(exchange("another").status, 401);
+    let answer: serde_json::Value = serde_json::from_str(&exchange(key).body).unwrap();
+    let target = format!("/ws?token={}", answer["token"].as_str().unwrap());
+    assert_eq!(Socket::open(server.address, &target, &[]).unwrap().text(), "hello, me");
+    // Once.
+    assert_eq!(closed_at_once(server.address, &target, &[]), (1008, "The API key is not valid.".to_owned()));
 }
 
 fn prints_a_command_that_works(program: &str) {

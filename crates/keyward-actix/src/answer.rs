@@ -12,36 +12,47 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Bytes;
 use keyward::{AnswerHeaders, Denial};
 
+use crate::close::{accept_then_close, is_upgradable};
 use crate::names::{Names, same_name, same_value};
 
 /// The answer to a denied request, for the middleware around.
 pub(crate) fn refused<B>(request: ServiceRequest, denial: Denial) -> ServiceResponse<EitherBody<B>> {
     let (request, payload) = request.into_parts();
-    let response = denied(denial);
-    let response = match request.headers().contains_key(header::TRANSFER_ENCODING) {
-        true => response.map_body(|_, answer| BoxBody::new(Unread { answer, _payload: payload })),
-        false => response,
+    let response = match denial.websocket_close() {
+        Some(close) if is_upgradable(&request) => accept_then_close(close, payload),
+        _ if request.headers().contains_key(header::TRANSFER_ENCODING) => {
+            denied(denial).map_body(|_, answer| BoxBody::new(Unread { answer, _payload: payload }))
+        }
+        _ => denied(denial),
     };
     ServiceResponse::new(request, response.map_into_right_body())
 }
 
 /// The answer to a request that is denied.
 pub(crate) fn denied(denial: Denial) -> HttpResponse<BoxBody> {
+    answered(denial.into_response())
+}
+
+/// An answer of the core.
+pub(crate) fn answered(answer: http::Response<Bytes>) -> HttpResponse<BoxBody> {
+    let (parts, body) = answer.into_parts();
     // The statuses of R10 are statuses in any version of `http`; a server's fault must not look like a success.
-    let status = StatusCode::from_u16(denial.status().as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let (parts, body) = denial.into_response().into_parts();
+    let status = StatusCode::from_u16(parts.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::new(status);
-    let headers = response.headers_mut();
-    for (name, value) in &parts.headers {
-        if let (Some(name), Some(value)) = (same_name(name), same_value(value)) {
-            headers.append(name, value);
-        }
-    }
+    copy_headers(&parts.headers, response.headers_mut());
     if !parts.headers.contains_key(http::header::CONTENT_LENGTH) {
         return response.set_body(BoxBody::new(body));
     }
     response.head_mut().no_chunking(true);
     response.set_body(BoxBody::new(Announced))
+}
+
+pub(crate) fn copy_headers(from: &http::HeaderMap, to: &mut HeaderMap) {
+    for (name, value) in from {
+        if let (Some(name), Some(value)) = (same_name(name), same_value(value)) {
+            to.append(name, value);
+        }
+    }
 }
 
 /// What the answer to an allowed request has to carry.

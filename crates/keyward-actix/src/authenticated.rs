@@ -1,5 +1,6 @@
 //! The principal, as an extractor. It only reads what the middleware decided.
 
+use std::cell::Ref;
 use std::fmt;
 use std::future::{Ready, ready};
 use std::ops::Deref;
@@ -38,7 +39,7 @@ impl Deref for Authenticated {
     }
 }
 
-/// Why there is no [`Authenticated`].
+/// Why there is no [`Authenticated`], or whatever else a handler asked of the guard around it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Unauthenticated {
@@ -52,7 +53,7 @@ impl fmt::Display for Unauthenticated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nobody(_) => "a handler demands somebody, and the guard let nobody in",
-            Self::NoGuard => "a handler demands `Authenticated`, and no guard is around its route",
+            Self::NoGuard => "a handler demands what a guard has decided, and none is around its route",
         })
     }
 }
@@ -77,17 +78,20 @@ impl FromRequest for Authenticated {
     type Future = Ready<Result<Self, Unauthenticated>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let extensions = request.extensions();
-        ready(match extensions.get::<Pass>() {
-            Some(pass) => pass.principal().cloned().map(Self).ok_or_else(|| Unauthenticated::Nobody(pass.demand(request.path()))),
-            None => {
-                tracing::error!(
-                    target: "keyward",
-                    path = ?request.path(),
-                    "a handler demands `Authenticated`, and no guard is around its route: add `.wrap(keyward_actix::guard(…))` to the app"
-                );
-                Err(Unauthenticated::NoGuard)
-            }
-        })
+        ready(pass(request, "Authenticated").and_then(|pass| {
+            pass.principal().cloned().map(Self).ok_or_else(|| Unauthenticated::Nobody(pass.demand(request.path())))
+        }))
     }
+}
+
+/// What the guard decided. `demanded` is for the log.
+pub(crate) fn pass<'r>(request: &'r HttpRequest, demanded: &str) -> Result<Ref<'r, Pass>, Unauthenticated> {
+    Ref::filter_map(request.extensions(), |extensions| extensions.get::<Pass>()).map_err(|_| {
+        tracing::error!(
+            target: "keyward",
+            path = ?request.path(),
+            "a handler demands `{demanded}`, and no guard is around its route: add `.wrap(keyward_actix::guard(…))` to the app"
+        );
+        Unauthenticated::NoGuard
+    })
 }

@@ -43,18 +43,28 @@
 //! requests before it does, credentials in the URL included. On a scope, a resource or a route it still judges the path that the
 //! client sent. A guard inside another's reach does not decide again: it only asks whether the principal meets what it requires
 //! in addition.
+//!
+//! # WebSockets
+//!
+//! A denied handshake is completed and closed where the policy says `on_denial = "close"`. An open connection ends with its key where
+//! [`LiveSocket::run`] runs its handler. [`ticket`] is a token endpoint.
 
 mod answer;
 mod authenticated;
+mod close;
 mod future;
 mod lent;
+mod live;
 mod names;
 mod service;
 mod strip;
+mod ticket;
 
 pub use authenticated::{Authenticated, Unauthenticated};
 pub use future::GuardFuture;
+pub use live::LiveSocket;
 pub use service::{GuardMiddleware, GuardService};
+pub use ticket::ticket;
 
 use keyward::Guard;
 

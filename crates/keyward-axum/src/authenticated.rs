@@ -5,8 +5,8 @@ use std::ops::Deref;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::request::Parts;
+use http::{Extensions, StatusCode, Uri};
 use keyward::{Denial, Pass, Principal};
 use keyward_tower::Framework;
 
@@ -34,7 +34,7 @@ impl Deref for Authenticated {
     }
 }
 
-/// Why there is no [`Authenticated`].
+/// Why there is no [`Authenticated`], or whatever else a handler asked of the guard around it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Unauthenticated {
@@ -53,12 +53,13 @@ impl IntoResponse for Unauthenticated {
     }
 }
 
-fn pass(parts: &Parts) -> Result<&Pass, Unauthenticated> {
-    parts.extensions.get::<Pass>().ok_or_else(|| {
+/// What the guard decided. `who_asks` is for the log.
+pub(crate) fn pass<'r>(who_asks: &str, uri: &Uri, extensions: &'r Extensions) -> Result<&'r Pass, Unauthenticated> {
+    extensions.get::<Pass>().ok_or_else(|| {
         tracing::error!(
             target: "keyward",
-            path = ?parts.uri.path(),
-            "a handler demands `Authenticated`, and no guard is around its route: add `.layer(keyward_axum::guard(…))` to the router, after the route"
+            path = ?uri.path(),
+            "a handler demands {who_asks}, and no guard is around its route: add `.layer(keyward_axum::guard(…))` to the router, after the route"
         );
         Unauthenticated::NoGuard
     })
@@ -68,7 +69,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
     type Rejection = Unauthenticated;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Unauthenticated> {
-        let pass = pass(parts)?;
+        let pass = pass("`Authenticated`", &parts.uri, &parts.extensions)?;
         let sent = Axum::original_uri(&parts.extensions).unwrap_or(&parts.uri);
         pass.principal().cloned().map(Self).ok_or_else(|| Unauthenticated::Nobody(pass.demand(sent.path())))
     }
@@ -78,6 +79,6 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Authenticated {
     type Rejection = Unauthenticated;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Unauthenticated> {
-        Ok(pass(parts)?.principal().cloned().map(Self))
+        Ok(pass("`Authenticated`", &parts.uri, &parts.extensions)?.principal().cloned().map(Self))
     }
 }

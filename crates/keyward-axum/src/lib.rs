@@ -40,12 +40,24 @@
 //! Outermost: [`guarded`] takes the finished router. Layers around it (a trace layer, say) see requests before it does,
 //! credentials in the URL included. Inside `Router::nest` it still judges the path that the client sent. A guard inside
 //! another's reach does not decide again: it only asks whether the principal meets what it requires in addition.
+//!
+//! # WebSockets
+//!
+//! A handshake is a request like any other, and `on_denial = "close"` in the policy tells a browser's page why it was denied. With the
+//! feature `ws`, `LiveSocket` ends open connections with their key. [`ticket`] is the endpoint where a key is exchanged for
+//! a ticket that may stand in a URL.
 
 mod authenticated;
 mod framework;
+#[cfg(feature = "ws")]
+mod live_socket;
+mod ticket;
 
 pub use authenticated::{Authenticated, Unauthenticated};
 pub use framework::Axum;
+#[cfg(feature = "ws")]
+pub use live_socket::{HeldSocket, LiveSocket};
+pub use ticket::ticket;
 
 use axum::Router;
 use keyward::Guard;

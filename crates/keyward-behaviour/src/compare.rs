@@ -10,8 +10,9 @@ use crate::{
         request::ModelRequest,
         target,
         verify::ModelPrincipal,
+        websocket::ModelClose,
     },
-    wire::Received,
+    wire::{Received, Upgraded},
 };
 
 /// Collects differences.
@@ -50,23 +51,28 @@ pub fn differences(
     compare_headers(policy, answer, received, &mut differences);
     let id = received.values(&policy.response.request_id_header).first().map(|id| (*id).to_owned()).unwrap_or_default();
     if request.method != "HEAD" && answer.status == received.status {
-        match &answer.body {
-            Some(body) => compare_denial(body, &id, received, &mut differences),
-            None => compare_handler(request, answer, &id, received, &mut differences),
+        match (&answer.body, &answer.close) {
+            (Some(body), _) => compare_denial(body, &id, received, &mut differences),
+            (None, Some(close)) => compare_close(policy, close, received, &mut differences),
+            (None, None) => compare_handler(request, answer, &id, received, &mut differences),
         }
     }
     compare_events(request, answer, &id, events, &mut differences);
     differences.found()
 }
 
-/// Promise 1: no credential of the service stands in an audit event, in a head, or in the body of a denial. What a handler
-/// tells is its own affair.
+/// Promise 1: no credential of the service stands in an audit event, in a head, in the body of a denial or in the reason of a
+/// close. What a handler tells is its own affair.
 pub fn leaks(secrets: &[String], received: &Received, events: &[Value]) -> Vec<String> {
     let mut places: Vec<String> = events.iter().map(Value::to_string).collect();
     places.extend(received.headers.iter().map(|(name, value)| format!("{name}: {value}")));
     if received.status >= 400 {
         places.push(String::from_utf8_lossy(&received.body).into_owned());
     }
+    places.extend(received.upgraded.iter().map(|upgraded| match upgraded {
+        Upgraded::Closed { reason, .. } => reason.clone(),
+        Upgraded::Otherwise(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+    }));
     let holds = |place: &String| secrets.iter().any(|secret| place.contains(secret.as_str()));
     places.iter().filter(|place| holds(place)).map(|place| format!("a credential stands in {place}")).collect()
 }
@@ -160,6 +166,43 @@ fn compare_denial(expected: &ModelBody, id: &str, received: &Received, differenc
     }
     if let Some(told) = body.get("request_id") {
         differences.expect("body's request_id", Some(id), told.as_str());
+    }
+}
+
+/// R12.1: a handshake that is completed, one frame, and no header that tells more.
+fn compare_close(policy: &ModelPolicy, close: &ModelClose, received: &Received, differences: &mut Differences) {
+    let subprotocol: Vec<&str> = close.subprotocol.as_deref().into_iter().collect();
+    differences.expect("Sec-WebSocket-Accept", vec![close.accept.as_str()], received.values("Sec-WebSocket-Accept"));
+    differences.expect("Sec-WebSocket-Protocol", subprotocol, received.values("Sec-WebSocket-Protocol"));
+    differences.expect("Upgrade", vec!["websocket"], received.values("Upgrade"));
+    // Beside it may stand what is to become of the connection otherwise.
+    let connection = received.values("Connection");
+    let lists_upgrade = |line: &str| line.split(',').any(|item| item.trim().eq_ignore_ascii_case("upgrade"));
+    if !matches!(connection.as_slice(), [line] if lists_upgrade(line)) {
+        differences.note(format!("Connection: expected one line with upgrade, got {connection:?}"));
+    }
+    let security =
+        ["x-content-type-options", "x-frame-options", "referrer-policy", "permissions-policy", "content-security-policy"];
+    for (name, value) in &received.headers {
+        let is_of_the_policy = *name == policy.response.request_id_header.to_ascii_lowercase()
+            || policy.response.security_headers && security.contains(&name.as_str())
+            || policy.response.hsts.is_some() && name == "strict-transport-security";
+        let is_of_the_handshake =
+            ["connection", "upgrade", "sec-websocket-accept", "sec-websocket-protocol", "date"].contains(&name.as_str());
+        if !is_of_the_policy && !is_of_the_handshake {
+            differences.note(format!("{name}: has no place in a handshake that is closed, got {value:?}"));
+        }
+    }
+    match &received.upgraded {
+        Some(Upgraded::Closed { code, reason }) => {
+            differences.expect("close code", close.code, *code);
+            match &close.reason {
+                Some(expected) => differences.expect("close reason", expected, reason),
+                None if (1..=123).contains(&reason.len()) => {}
+                None => differences.note(format!("close reason: expected some text of at most 123 bytes, got {reason:?}")),
+            }
+        }
+        other => differences.note(format!("expected one close frame and nothing else, got {other:?}")),
     }
 }
 
@@ -265,6 +308,7 @@ mod tests {
             status,
             headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             body: body.as_bytes().to_vec(),
+            upgraded: None,
         }
     }
 
@@ -366,6 +410,75 @@ mod tests {
     }
 
     #[test]
+    fn differences_of_closes_are_found() {
+        let policy = ModelPolicy::from_toml("[response]\nunauthorized = 'no'\n[websocket]\non_denial = 'close'").unwrap();
+        let request = ModelRequest::parse("GET /", None);
+        let close = |subprotocol: Option<&str>, reason: Option<&str>| ModelAnswer {
+            status: 101,
+            request_id: Some("r".to_owned()),
+            close: Some(ModelClose {
+                accept: "a".to_owned(),
+                subprotocol: subprotocol.map(str::to_owned),
+                code: 1008,
+                reason: reason.map(str::to_owned),
+            }),
+            ..ModelAnswer::default()
+        };
+        let headers = [
+            ("x-request-id", "r"),
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-accept", "a"),
+            ("sec-websocket-protocol", "chat"),
+        ];
+        let closed = |code, reason: &str| Upgraded::Closed { code, reason: reason.to_owned() };
+        let compare = |answer: &ModelAnswer, headers: &[(&str, &str)], upgraded: Option<Upgraded>| {
+            let received = Received { upgraded, ..received(101, headers, "") };
+            differences(&policy, &request, answer, &received, &[]).len()
+        };
+        let good = || Some(closed(1008, "no"));
+        let expected = close(Some("chat"), Some("no"));
+        assert_eq!(compare(&expected, &headers, good()), 0);
+        for missing in 0..headers.len() {
+            let mut fewer = headers.to_vec();
+            fewer.remove(missing);
+            assert_eq!(compare(&expected, &fewer, good()), 1, "{:?}", headers[missing]);
+            let mut more = headers.to_vec();
+            more.push(headers[missing]);
+            assert_eq!(compare(&expected, &more, good()), 1, "{:?}", headers[missing]);
+        }
+        for (name, value, found) in [
+            ("retry-after", "1", 2),
+            ("www-authenticate", "Bearer", 2),
+            ("cache-control", "no-store", 2),
+            ("ratelimit", "\"key\";r=1;t=3", 2),
+            ("connection", "close", 1),
+            ("content-length", "0", 1),
+            ("content-type", "application/json", 1),
+            ("sec-websocket-extensions", "permessage-deflate", 1),
+            ("strict-transport-security", "max-age=1", 1),
+        ] {
+            let mut more = headers.to_vec();
+            more.push((name, value));
+            assert_eq!(compare(&expected, &more, good()), found, "{name}");
+        }
+        assert_eq!(compare(&close(None, Some("no")), &headers, good()), 1);
+        for upgraded in [
+            None,
+            Some(closed(1000, "no")),
+            Some(closed(1008, "yes")),
+            Some(Upgraded::Otherwise(Vec::new())),
+            Some(Upgraded::Otherwise(b"\x81\x00".to_vec())),
+        ] {
+            assert_eq!(compare(&expected, &headers, upgraded.clone()), 1, "{upgraded:?}");
+        }
+        let some_text = close(Some("chat"), None);
+        for (reason, found) in [("no".to_owned(), 0), (String::new(), 1), ("a".repeat(124), 1)] {
+            assert_eq!(compare(&some_text, &headers, Some(closed(1008, &reason))), found, "{reason}");
+        }
+    }
+
+    #[test]
     fn leaks_are_found() {
         let secrets = ["alpha".to_owned()];
         let clean = received(401, &[("a", "b")], "c");
@@ -373,6 +486,8 @@ mod tests {
         assert_eq!(leaks(&secrets, &clean, &[serde_json::json!({ "path": "/alpha" })]).len(), 1);
         assert_eq!(leaks(&secrets, &received(401, &[("a", "the alpha")], "alphabet"), &[]).len(), 2);
         assert_eq!(leaks(&secrets, &received(200, &[], "alpha"), &[]), [] as [&str; 0]);
+        let upgraded = Some(Upgraded::Closed { code: 1008, reason: "not alpha".to_owned() });
+        assert_eq!(leaks(&secrets, &Received { upgraded, ..received(101, &[], "") }, &[]).len(), 1);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     demands::{InnerDemand, demands_of_path, inner_demand_of_path, own_cache_control, own_headers, own_status, tells_headers},
     model::{
         candidates::{holds_header_credential, holds_query_credential},
-        policy::{ModelPolicy, Source},
+        policy::{ModelPolicy, Place, Source},
         request::{ModelRequest, trim},
         target::Target,
     },
@@ -79,14 +79,22 @@ impl Conformance {
         #[derive(Deserialize)]
         struct OnlySources {
             sources: Option<Vec<Source>>,
+            tickets: Option<OnlyParameter>,
+        }
+        #[derive(Deserialize)]
+        struct OnlyParameter {
+            query: Option<String>,
         }
         let written: OnlySources = toml::from_str(policy)?;
-        let policy = ModelPolicy { sources: written.sources, ..ModelPolicy::default() };
+        let mut sources = ModelPolicy { sources: written.sources, ..ModelPolicy::default() }.sources();
+        // A ticket is a credential, too.
+        let parameter = written.tickets.map(|tickets| tickets.query.unwrap_or_else(|| "token".to_owned()));
+        sources.extend(parameter.map(|parameter| Source::everywhere(Place::Query(parameter))));
         let stranger = Guard::builder(Policy::builder().build().expect("an empty policy is a good one"))
             .store(MemoryStore::new())
             .build()
             .expect("a store is all that it needs");
-        Ok(Conformance { guard, stranger, sources: policy.sources(), answered: Arc::default() })
+        Ok(Conformance { guard, stranger, sources, answered: Arc::default() })
     }
 
     /// How many requests the handlers have seen.

@@ -18,7 +18,7 @@ use crate::{
     harness::Adapter,
     model::{key::ModelKey, request::ModelRequest},
     service::{Away, Place, Service},
-    wire::{Connection, Protocol, Received, can_be_said_in_http2},
+    wire::{Connection, Protocol, Received, Upgraded, can_be_said_in_http2},
 };
 
 /// How requests get to a server.
@@ -40,6 +40,7 @@ struct Normalised {
     status: u16,
     headers: BTreeMap<String, Vec<String>>,
     body: Value,
+    upgraded: Option<Upgraded>,
 }
 
 /// Runs one named case on every adapter, in HTTP/1.1 and HTTP/2.
@@ -232,7 +233,7 @@ fn normalise(answer: &Received) -> Normalised {
     if let Some(id) = body.pointer_mut("/principal/id") {
         *id = Value::String("(id)".to_owned());
     }
-    Normalised { status: answer.status, headers, body }
+    Normalised { status: answer.status, headers, body, upgraded: answer.upgraded.clone() }
 }
 
 fn normalise_event(mut event: Value) -> Value {

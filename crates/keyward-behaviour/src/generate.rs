@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::{
     option,
     prelude::*,
@@ -17,7 +18,7 @@ use crate::{
         happening::Happening,
         key::{self, ModelKey},
         policy::{
-            Access, AuthenticatorName, BodyShape, ConfiguredKeys, Limits, ModelPolicy, Network, Place, Preflight,
+            Access, AuthenticatorName, BodyShape, ConfiguredKeys, Limits, ModelPolicy, Network, OnDenial, Place, Preflight,
             RateLimitHeaders, Resolution, Response, Route, Source, WebSocket,
         },
         request::ModelRequest,
@@ -191,20 +192,10 @@ fn policies() -> impl Strategy<Value = ModelPolicy> {
         limits(),
         routes(),
         responses(),
-        subsequence(vec!["https://friend.test"], 0..=1),
+        websockets(),
     )
         .prop_map(
-            |(
-                sources,
-                resolution,
-                (authenticators, configured_keys),
-                access,
-                network,
-                limits,
-                routes,
-                response,
-                allowed_origins,
-            )| {
+            |(sources, resolution, (authenticators, configured_keys), access, network, limits, routes, response, websocket)| {
                 ModelPolicy {
                     sources,
                     resolution,
@@ -215,7 +206,7 @@ fn policies() -> impl Strategy<Value = ModelPolicy> {
                     limits,
                     routes,
                     response,
-                    websocket: WebSocket { allowed_origins: owned(&allowed_origins) },
+                    websocket,
                     audit: toml::Table::new(),
                 }
             },
@@ -354,8 +345,9 @@ fn routes() -> impl Strategy<Value = Vec<Route>> {
 fn responses() -> impl Strategy<Value = Response> {
     (
         select(vec![BodyShape::Problem, BodyShape::Detail, BodyShape::Error]),
-        option::weighted(0.2, Just("own text".to_owned())),
-        option::weighted(0.2, Just("own text of missing".to_owned())),
+        option::weighted(0.3, select(vec!["own text".to_owned(), "a".repeat(123), "a".repeat(124)])),
+        option::weighted(0.3, select(vec!["own text of missing".to_owned(), "\u{fc}".repeat(62)])),
+        option::weighted(0.3, select(vec!["own text of all else".to_owned(), "\u{20ac}".repeat(50)])),
         prop_oneof![
             3 => Just(None),
             1 => Just(Some(vec![])),
@@ -364,14 +356,33 @@ fn responses() -> impl Strategy<Value = Response> {
         prop::bool::weighted(0.8),
         option::weighted(0.2, Just("APIKey".to_owned())),
     )
-        .prop_map(|(body, unauthorized, missing, rate_limit_headers, strip_credentials, challenge)| Response {
+        .prop_map(|(body, unauthorized, missing, all_else, rate_limit_headers, strip_credentials, challenge)| Response {
             body,
             challenge,
             unauthorized,
             missing,
+            forbidden_address: all_else.clone(),
+            forbidden_scope: all_else.clone(),
+            limited: all_else.clone(),
+            conflict: all_else.clone(),
+            unavailable: all_else,
             rate_limit_headers,
             strip_credentials,
             ..Response::default()
+        })
+}
+
+fn websockets() -> impl Strategy<Value = WebSocket> {
+    (
+        subsequence(vec!["https://friend.test"], 0..=1),
+        prop::bool::weighted(0.7),
+        option::weighted(0.3, select(vec![1000, 1013, 3000, 4001])),
+    )
+        .prop_map(|(allowed_origins, closes, close_code)| WebSocket {
+            allowed_origins: owned(&allowed_origins),
+            on_denial: if closes { OnDenial::Close } else { OnDenial::Refuse },
+            close_code,
+            connections_per_key: None,
         })
 }
 
@@ -404,25 +415,44 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> + Clone {
     ]
 }
 
-/// One credential in one place, most likely a good one: requests that get beyond R7.
+/// One credential in one place, most likely a good one, and seldom a second: requests that get beyond R7.
 fn tame_requests() -> impl Strategy<Value = ModelRequest> {
     let credentials = select(vec!["alpha", "alpha", "beta", "gamma", "delta", "root", "wrong"]);
-    let places = prop_oneof![2 => Just("X-API-Key: "), 2 => Just("Authorization: Bearer "), 2 => Just("Cookie: k="), 1 => Just("?api_key=")];
+    let places = prop_oneof![
+        6 => Just("X-API-Key: "),
+        6 => Just("Authorization: Bearer "),
+        6 => Just("Cookie: k="),
+        3 => Just("?api_key="),
+        3 => select(vec!["Sec-WebSocket-Protocol: auth.", "Sec-WebSocket-Protocol: chat, auth.", "Sec-WebSocket-Protocol: auth."]),
+    ];
+    let seconds = prop_oneof![14 => Just(""), 1 => Just("\nX-API-Key: beta")];
     let methods = prop_oneof![4 => Just("GET"), 3 => Just("POST"), 1 => Just("HEAD")];
-    let paths =
-        select(vec!["/a", "/a", "/a", "/reports/1", "/jobs/1", "/jobs/2", "/front", "/scoped/reports:read/a", "/costing/2/a"]);
+    let paths = prop_oneof![
+        4 => Just("/a"),
+        3 => select(vec!["/scoped/reports:read/a", "/scoped/jobs:run:now/a"]),
+        2 => Just("/costing/2/a"),
+        4 => select(vec!["/reports/1", "/jobs/1", "/jobs/2", "/front"]),
+    ];
     let origins = prop_oneof![
         1 => Just(""),
         1 => select(vec!["\nOrigin: https://own.test", "\nOrigin: https://evil.test", "\nSec-Fetch-Site: cross-site"]),
     ];
     let peers = prop_oneof![3 => Just([127, 0, 0, 1]), 1 => Just([127, 0, 0, 2])];
-    (credentials, places, methods, paths, origins, peers).prop_map(|(credential, place, method, path, origin, peer)| {
-        let text = match place.strip_prefix('?') {
-            Some(parameter) => format!("{method} {path}?{parameter}{credential}{origin}"),
-            None => format!("{method} {path}\n{place}{credential}{origin}"),
-        };
-        ModelRequest::parse(&text, Some(peer.into()))
-    })
+    let handshakes = prop_oneof![1 => Just(Headers::new()), 1 => spellings()];
+    (credentials, places, seconds, methods, paths, origins, handshakes, peers).prop_map(
+        |(credential, place, second, method, path, origin, handshake, peer)| {
+            let credential = if place.ends_with("auth.") { URL_SAFE_NO_PAD.encode(credential) } else { credential.to_owned() };
+            let text = match place.strip_prefix('?') {
+                Some(parameter) => format!("{method} {path}?{parameter}{credential}{second}{origin}"),
+                None => format!("{method} {path}\n{place}{credential}{second}{origin}"),
+            };
+            let mut request = ModelRequest::parse(&text, Some(peer.into()));
+            if method == "GET" {
+                request.headers.extend(handshake);
+            }
+            request
+        },
+    )
 }
 
 fn requests() -> impl Strategy<Value = ModelRequest> {
@@ -614,6 +644,7 @@ fn header_groups() -> BoxedStrategy<Headers> {
     .boxed()
 }
 
+/// Mostly none; else a good one, in one of its spellings, or one that nearly is.
 fn handshakes() -> impl Strategy<Value = Headers> {
     let offers = option::of(select(vec![
         "chat",
@@ -622,22 +653,69 @@ fn handshakes() -> impl Strategy<Value = Headers> {
         "auth.YWxwaGE",
         "chat, auth.%",
         "chat, auth.YQ, auth.Yg",
+        "auth.YWxwaGE, a b, a/b, talk, chat",
+        "auth.d3Jvbmc, auth, chat",
     ]));
+    let valid = (spellings(), offers).prop_map(|(mut headers, offer)| {
+        headers.extend(offer.map(|offer| ("Sec-WebSocket-Protocol".to_owned(), offer.as_bytes().to_vec())));
+        headers
+    });
     prop_oneof![
-        4 => Just(Vec::new()),
-        1 => offers.prop_map(|offer| {
-            let mut headers: Headers = [
-                ("Upgrade", "websocket"),
-                ("Connection", "Upgrade"),
-                ("Sec-WebSocket-Version", "13"),
-                ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-            ]
-            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
-            .to_vec();
-            headers.extend(offer.map(|offer| ("Sec-WebSocket-Protocol".to_owned(), offer.as_bytes().to_vec())));
+        8 => Just(Vec::new()),
+        4 => valid.clone(),
+        1 => (valid, flaws()).prop_map(|(mut headers, (name, value))| {
+            match value {
+                // The header is there a second time, or not at all.
+                Some("twice") => {
+                    let again = headers.iter().find(|(written, _)| written == name).cloned();
+                    headers.extend(again);
+                }
+                None => headers.retain(|(written, _)| written != name),
+                Some(value) => {
+                    for (_, written) in headers.iter_mut().filter(|(written, _)| written == name) {
+                        *written = value.as_bytes().to_vec();
+                    }
+                }
+            }
             headers
         }),
     ]
+}
+
+/// The headers of a handshake that a server may complete.
+fn spellings() -> impl Strategy<Value = Headers> + Clone {
+    let upgrades = prop_oneof![4 => Just("websocket"), 1 => Just("WebSocket")];
+    let connections = prop_oneof![3 => Just("Upgrade"), 2 => select(vec!["keep-alive, Upgrade", "upgrade", "close ,\tUPGRADE"])];
+    let keys = select(vec!["dGhlIHNhbXBsZSBub25jZQ==", "AAAAAAAAAAAAAAAAAAAAAA==", "////////////////////+w=="]);
+    (upgrades, connections, keys).prop_map(|(upgrade, connection, key)| {
+        [("Upgrade", upgrade), ("Connection", connection), ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", key)]
+            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+            .to_vec()
+    })
+}
+
+/// What keeps a handshake from being completed: a header, and what stands there; `None` if it is missing.
+fn flaws() -> impl Strategy<Value = (&'static str, Option<&'static str>)> {
+    select(vec![
+        ("Upgrade", None),
+        ("Upgrade", Some("h2c")),
+        ("Upgrade", Some("websockets")),
+        ("Connection", None),
+        ("Connection", Some("keep-alive")),
+        ("Connection", Some("upgrades")),
+        ("Sec-WebSocket-Version", None),
+        ("Sec-WebSocket-Version", Some("8")),
+        ("Sec-WebSocket-Version", Some("013")),
+        ("Sec-WebSocket-Version", Some("13, 8")),
+        ("Sec-WebSocket-Version", Some("twice")),
+        ("Sec-WebSocket-Key", None),
+        ("Sec-WebSocket-Key", Some("")),
+        ("Sec-WebSocket-Key", Some("twice")),
+        ("Sec-WebSocket-Key", Some("AAAAAAAAAAAAAAAAAAAAAB==")),
+        ("Sec-WebSocket-Key", Some("AAAAAAAAAAAAAAAAAAAAAAA=")),
+        ("Sec-WebSocket-Key", Some("AAAAAAAAAAAAAAAAAAAAAA")),
+        ("Sec-WebSocket-Key", Some("____________________-w==")),
+    ])
 }
 
 fn owned(texts: &[&str]) -> Vec<String> {
@@ -653,8 +731,50 @@ mod tests {
     use super::*;
     use crate::{
         demands::demands_of,
-        model::{Model, limits::Standing},
+        model::{Model, answer::ModelAnswer, limits::Standing, websocket::is_valid_handshake},
     };
+
+    /// What a request shows of R12.
+    fn handshakes_in(policy: &ModelPolicy, request: &ModelRequest, answer: &ModelAnswer) -> Vec<&'static str> {
+        let mut seen = Vec::new();
+        let names_one = !request.values("Upgrade").is_empty() || !request.values("Sec-WebSocket-Key").is_empty();
+        let closes = policy.websocket.on_denial == OnDenial::Close;
+        let Some(close) = &answer.close else {
+            seen.extend(match (is_valid_handshake(request), answer.status) {
+                (true, 200) => Some("a handshake passes"),
+                (true, _) => Some("a handshake is refused by policy"),
+                (false, 400..) if names_one && closes => Some("nearly a handshake"),
+                _ => None,
+            });
+            return seen;
+        };
+        let offers = request.values("Sec-WebSocket-Protocol").concat();
+        let offers = String::from_utf8_lossy(&offers);
+        seen.push("closed");
+        seen.push(match answer.kind().unwrap_or_default() {
+            "missing" => "closed: missing",
+            "limited" => "closed: limited",
+            "origin" => "closed: origin",
+            "scope" => "closed: scope",
+            "conflict" => "closed: conflict",
+            "duplicate" => "closed: duplicate",
+            "path" => "closed: path",
+            "address" => "closed: address",
+            "malformed" | "unknown" | "expired" | "not-yet-valid" | "revoked" | "disabled" => "closed: a bad key",
+            _ => "closed: another kind",
+        });
+        for (what, is_so) in [
+            ("closed by another code", close.code != 1008),
+            ("closed with a subprotocol", close.subprotocol.is_some()),
+            ("closed with a subprotocol beside a credential", close.subprotocol.is_some() && offers.contains("auth.")),
+            ("closed without a subprotocol that was offered", close.subprotocol.is_none() && !offers.is_empty()),
+            ("closed with the policy's text", close.reason.is_some()),
+            ("closed with a text that is cut", close.reason.as_ref().is_some_and(|reason| (121..=123).contains(&reason.len()))),
+        ] {
+            seen.extend(is_so.then_some(what));
+        }
+        seen
+    }
 
     /// A generator that hardly ever reaches a rule proves nothing about it.
     #[test]
@@ -662,7 +782,7 @@ mod tests {
         let mut runner = TestRunner::deterministic();
         let strategy = worlds();
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-        for _ in 0..1_000 {
+        for _ in 0..1_500 {
             let world = strategy.new_tree(&mut runner).expect("worlds have no filter that gives up").current();
             let mut model = Model::new(world.policy, world.keys, world.environment);
             let mut now = START;
@@ -675,6 +795,9 @@ mod tests {
                 }
                 let answer = model.decide_demanding(&step.request, &demands_of(&step.request), now);
                 *seen.entry(answer.kind().unwrap_or("passed")).or_default() += 1;
+                for what in handshakes_in(model.policy(), &step.request, &answer) {
+                    *seen.entry(what).or_default() += 1;
+                }
                 if answer.principal.is_some() {
                     *seen.entry("principal").or_default() += 1;
                 }
@@ -716,6 +839,25 @@ mod tests {
             "several quotas",
             "one of several refuses",
             "refuses with some left",
+            "a handshake passes",
+            "a handshake is refused by policy",
+            "nearly a handshake",
+            "closed",
+            "closed: missing",
+            "closed: a bad key",
+            "closed: limited",
+            "closed: origin",
+            "closed: scope",
+            "closed: conflict",
+            "closed: duplicate",
+            "closed: path",
+            "closed: address",
+            "closed by another code",
+            "closed with a subprotocol",
+            "closed with a subprotocol beside a credential",
+            "closed without a subprotocol that was offered",
+            "closed with the policy's text",
+            "closed with a text that is cut",
         ] {
             assert!(seen.get(kind).copied().unwrap_or_default() >= 20, "{kind}: {seen:?}");
         }

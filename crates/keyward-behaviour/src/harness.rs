@@ -19,8 +19,12 @@ pub trait Harness: 'static {
     /// Whether it speaks HTTP/2 with prior knowledge on the same port.
     const HTTP2: bool = true;
 
-    /// Whether it opens WebSockets on `/ws/…`.
+    /// Whether it opens WebSockets on `/ws/…`. A server that hands over no connection cannot close a denied handshake either: one
+    /// that says `false` answers it with the denial (R12.1), and needs no tickets.
     const WEBSOCKETS: bool = true;
+
+    /// Whether WebSockets end when the key that opened them does, and count against `connections_per_key` until they end.
+    const LIVE_SOCKETS: bool = true;
 
     /// Which requests may be sent before the answer to the one before them has come.
     const PIPELINED: fn(&ModelRequest) -> bool = |_| true;
@@ -32,8 +36,9 @@ pub trait Harness: 'static {
     const NESTS: bool = true;
 
     /// Serves [`Conformance::answer`] on any path, behind [`Conformance::guard_for`] that path (as it was sent, in any form of
-    /// target) and, within that, [`Conformance::guard_within`]; and WebSockets on `/ws/…` that send the same as their first
-    /// message and echo what follows.
+    /// target) and, within that, [`Conformance::guard_within`]; WebSockets on `/ws/…` that send [`Conformance::told`] as their first
+    /// message and echo what follows; and, where there are WebSockets, what [`Pass::ticket`](keyward::Pass::ticket) answers to
+    /// `POST /auth/token`.
     ///
     /// Called within a Tokio runtime. The listener is bound and does not block.
     ///
@@ -54,6 +59,8 @@ pub struct Adapter {
     pub http2: bool,
     /// See [`Harness::WEBSOCKETS`].
     pub websockets: bool,
+    /// See [`Harness::LIVE_SOCKETS`].
+    pub live_sockets: bool,
     /// See [`Harness::NESTS`].
     pub nests: bool,
     /// See [`Harness::PIPELINED`].
@@ -71,6 +78,7 @@ impl Adapter {
             name: H::NAME,
             http2: H::HTTP2,
             websockets: H::WEBSOCKETS,
+            live_sockets: H::WEBSOCKETS && H::LIVE_SOCKETS,
             nests: H::NESTS,
             pipelined: H::PIPELINED,
             router: H::ROUTER,

@@ -8,18 +8,23 @@ use keyward::{Decision, Peer};
 use crate::{
     conformance::{Conformance, Seen},
     model::request::ModelRequest,
-    wire::Received,
+    wire::{Received, Upgraded},
 };
 
 /// Decides a request and answers it. What cannot be said in types of `http` is 400, as every server's parser has it.
 pub async fn answer(conformance: &Conformance, request: &ModelRequest) -> Received {
-    let bare = |status| Received { status, headers: Vec::new(), body: Vec::new() };
+    let bare = |status| Received { status, headers: Vec::new(), body: Vec::new(), upgraded: None };
     let Some(asked) = in_http_types(request) else { return bare(400) };
     let Some(guard) = conformance.guard_for(asked.uri().path()) else { return bare(404) };
     let pass = match guard.decide(&asked).await {
         Decision::Denied(denial) => {
+            if let Some(close) = denial.websocket_close() {
+                let (parts, ()) = close.response().into_parts();
+                let upgraded = Some(Upgraded::of(&close.frame()));
+                return Received { headers: lines(&parts.headers), upgraded, ..bare(parts.status.as_u16()) };
+            }
             let body = if request.method == "HEAD" { Vec::new() } else { denial.body().to_vec() };
-            return Received { status: denial.status().as_u16(), headers: lines(denial.headers()), body };
+            return Received { headers: lines(denial.headers()), body, ..bare(denial.status().as_u16()) };
         }
         Decision::Allowed(pass) => pass,
     };
@@ -30,7 +35,7 @@ pub async fn answer(conformance: &Conformance, request: &ModelRequest) -> Receiv
     }
     let (mut parts, body) = conformance.answer(&pass, Seen::of(&asked)).into_parts();
     pass.headers().apply(&mut parts.headers);
-    Received { status: parts.status.as_u16(), headers: lines(&parts.headers), body: body.into_bytes() }
+    Received { headers: lines(&parts.headers), body: body.into_bytes(), ..bare(parts.status.as_u16()) }
 }
 
 pub(crate) fn in_http_types(request: &ModelRequest) -> Option<Request<()>> {

@@ -6,17 +6,21 @@ use std::{
     fmt::Display,
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use keyward::{
     Answer, Fault, Guard, Keys, KeysError, MemoryStore, Policy,
     audit::{AuditEvent, AuditSink, LineFormat, Lines},
-    clock::{ManualClock, Timestamp},
+    clock::{ManualClock, Now, Timestamp},
     import::{self, ImportedSecret},
     key::{KeyId, Record},
     limit::Quota,
     store::{KeyStore, Presented, Refused, Update},
+    ticket::{ServerSecret, Tickets},
 };
 use serde_json::Value;
 
@@ -25,7 +29,12 @@ use crate::{
     conformance::Conformance,
     harness::{Adapter, Running},
     in_process,
-    model::{happening::Happening, request::ModelRequest, time::Moment},
+    model::{
+        happening::Happening,
+        policy::{ModelPolicy, OnDenial},
+        request::ModelRequest,
+        time::Moment,
+    },
     wire::{self, Protocol, Received},
 };
 
@@ -41,7 +50,11 @@ pub struct Service {
     keys: Keys,
     ids: BTreeMap<String, KeyId>,
     events: Events,
+    store_is_away: Arc<AtomicBool>,
 }
+
+/// What tickets of services under test are signed with.
+const SERVER_SECRET: &[u8] = b"7Qz!r2m@Wk9#Xv4$Lp6%Tn8^Bh1&Jd3*";
 
 /// How requests get to the guard.
 #[derive(Debug)]
@@ -89,7 +102,26 @@ impl Place {
             Place::Adapter(adapter, _) | Place::Waiting(adapter) => adapter.nests,
             Place::InProcess => false,
         };
-        (nests || !case.nests) && case.steps.iter().all(|step| self.can_be_asked(&step.request))
+        (nests || !case.nests)
+            && case
+                .steps
+                .iter()
+                .all(|step| self.can_be_asked(&step.request) && (self.upgrades() || step.expected.close.is_none()))
+    }
+
+    /// The policy as it takes effect there: a server without WebSockets completes no handshake, not even to close it.
+    pub(crate) fn in_force(&self, mut policy: ModelPolicy) -> ModelPolicy {
+        if !self.upgrades() {
+            policy.websocket.on_denial = OnDenial::Refuse;
+        }
+        policy
+    }
+
+    fn upgrades(&self) -> bool {
+        match self {
+            Place::Adapter(adapter, _) | Place::Waiting(adapter) => adapter.websockets,
+            Place::InProcess => true,
+        }
     }
 }
 
@@ -115,10 +147,12 @@ impl Service {
         let events = Events::default();
         let environment = environment.clone();
         let (store, ids) = store_with_ids("keys.jsonl", keys).await?;
-        let keys = Keys::new(store.clone());
+        let keys = Keys::new(store.clone()).clock(clock.clone());
+        let store_is_away = Arc::new(AtomicBool::new(away == Away::Store));
         let guard = Guard::builder(Policy::from_toml("policy.toml", policy).map_err(told)?)
-            .store(Store { keys: store, is_away: away == Away::Store })
+            .store(Store { keys: store, is_away: store_is_away.clone() })
             .clock(clock.clone())
+            .tickets(Tickets::new(ServerSecret::from_bytes(SERVER_SECRET).map_err(told)?))
             .audit(Sink {
                 lines: Lines::new(events.clone(), LineFormat::Json),
                 waits: matches!(place, Place::Waiting(_)),
@@ -137,7 +171,7 @@ impl Service {
                 Reached::Socket((adapter.start)(conformance.clone(), listener()?).map_err(told)?, Protocol::Http1)
             }
         };
-        Ok(Service { reached, conformance, clock, now: START, civil_ahead: 0, keys, ids, events })
+        Ok(Service { reached, conformance, clock, now: START, civil_ahead: 0, keys, ids, events, store_is_away })
     }
 
     /// Where it listens; `None` without a server.
@@ -151,6 +185,29 @@ impl Service {
     /// How many requests its handlers have seen.
     pub(crate) fn answered(&self) -> u64 {
         self.conformance.answered()
+    }
+
+    /// What its keys are changed with.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The id of a stored key.
+    ///
+    /// # Errors
+    /// If there is no such key.
+    pub(crate) fn id(&self, key: &str) -> Result<KeyId, String> {
+        self.ids.get(key).copied().ok_or_else(|| format!("{key} is no stored key"))
+    }
+
+    /// Takes its keys away from it, or gives them back.
+    pub(crate) fn take_store_away(&self, is_away: bool) {
+        self.store_is_away.store(is_away, Ordering::SeqCst);
+    }
+
+    /// What the guard's clock says, the one that never steps.
+    pub(crate) fn now(&self) -> Moment {
+        self.now
     }
 
     /// Sets the clock, which never goes back.
@@ -167,10 +224,10 @@ impl Service {
     pub(crate) async fn happen(&mut self, happening: &Happening) -> Result<(), String> {
         match happening {
             Happening::Limits { key, limits } => {
-                let id = self.ids.get(key).ok_or_else(|| format!("{key} is no stored key"))?;
+                let id = self.id(key)?;
                 let quotas = limits.iter().map(|quota| quota.parse()).collect::<Result<Vec<Quota>, _>>().map_err(told)?;
                 let limits = Some((!quotas.is_empty()).then_some(quotas));
-                match self.keys.update(id, Update { limits, ..Update::default() }).await {
+                match self.keys.update(&id, Update { limits, ..Update::default() }).await {
                     // It has no use for quotas any more.
                     Ok(_) | Err(KeysError::Refused(Refused::Revoked)) => Ok(()),
                     Err(problem) => Err(told(problem)),
@@ -258,12 +315,25 @@ pub enum Away {
 /// Keys that may be away.
 struct Store {
     keys: MemoryStore,
-    is_away: bool,
+    is_away: Arc<AtomicBool>,
+}
+
+impl Store {
+    fn unless_away<T>(&self, answer: impl FnOnce(&MemoryStore) -> Answer<T>) -> Answer<T> {
+        match self.is_away.load(Ordering::SeqCst) {
+            true => Answer::Ready(Err(Fault::new("the store is away"))),
+            false => answer(&self.keys),
+        }
+    }
 }
 
 impl KeyStore for Store {
     fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
-        if self.is_away { Answer::Ready(Err(Fault::new("the store is away"))) } else { self.keys.find(presented) }
+        self.unless_away(|keys| keys.find(presented))
+    }
+
+    fn find_by_id(&self, id: &KeyId, now: Now) -> Answer<Option<Arc<Record>>> {
+        self.unless_away(|keys| keys.find_by_id(id, now))
     }
 
     fn binds(&self, prefix: &str) -> bool {

@@ -12,7 +12,7 @@ use crate::{
     generate::{World, worlds, worlds_without_some_peers},
     model::{Model, answer::ModelAnswer, key::ModelKey, policy::ModelPolicy, request::ModelRequest, target, time::Moment},
     service::{Away, Place, Service},
-    wire::Received,
+    wire::{Received, Upgraded},
 };
 
 /// Runs one named case: each step must be what the case expects, and what the model says.
@@ -22,7 +22,7 @@ use crate::{
 pub async fn run_case(place: Place, case: &Case) -> Result<(), String> {
     let environment: BTreeMap<String, String> =
         case.environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let policy = ModelPolicy::from_toml(case.policy).map_err(|error| error.to_string())?;
+    let policy = place.in_force(ModelPolicy::from_toml(case.policy).map_err(|error| error.to_string())?);
     let keys = case.keys.iter().map(|line| ModelKey::from_json_line(line)).collect::<Result<_, _>>()?;
     let mut model = Model::new(policy, keys, environment.clone());
     let mut service = Service::start(place, case.policy, &case.keys.join("\n"), &environment, case.away).await?;
@@ -42,7 +42,8 @@ pub async fn run_case(place: Place, case: &Case) -> Result<(), String> {
         if step.expected.modelled {
             found.extend(differences(model.policy(), &step.request, &answer, &received, &events));
         }
-        let is_denied = step.expected.statuses.iter().all(|status| *status >= 400) && !answers_otherwise(&step.request);
+        let is_denial = |status: &u16| *status == 101 || *status >= 400;
+        let is_denied = step.expected.statuses.iter().all(is_denial) && !answers_otherwise(&step.request);
         if is_denied && service.answered() != before_answered {
             found.push("a handler saw the request, which is denied".to_owned());
         }
@@ -103,7 +104,7 @@ pub async fn run_world(place: Place, world: &World) -> Result<Agreed, Disagreeme
     let started = Service::start(place, &world.policy.to_toml(), &keys.join("\n"), &world.environment, Away::Nothing).await;
     let mut service = started.map_err(no_service)?;
     let secrets = world.secrets();
-    let mut model = Model::new(world.policy.clone(), world.keys.clone(), world.environment.clone());
+    let mut model = Model::new(place.in_force(world.policy.clone()), world.keys.clone(), world.environment.clone());
     let (mut now, mut agreed) = (START, Agreed::default());
     for (number, step) in world.steps.iter().enumerate() {
         now += step.wait;
@@ -122,7 +123,7 @@ pub async fn run_world(place: Place, world: &World) -> Result<Agreed, Disagreeme
             let report = format!("step {}: {problem}\n--- sent\n{:?}", number + 1, step.request);
             Disagreement { expected, got: None, report }
         })?;
-        let mut found = differences(&world.policy, &step.request, &answer, &received, &events);
+        let mut found = differences(model.policy(), &step.request, &answer, &received, &events);
         found.extend(leaks(&secrets, &received, &events));
         if expected != 200 && service.answered() != before_answered {
             found.push("a handler saw the request, which is denied".to_owned());
@@ -174,6 +175,16 @@ fn unexpected(expected: &Expected, received: &Received, events: &[Value], before
             }
         }
     }
+    match (&expected.close, &received.upgraded) {
+        (None, _) => {}
+        (Some(close), Some(Upgraded::Closed { code, reason })) => {
+            found.expect("close code", close.code, *code);
+            if let Some(expected) = &close.reason {
+                found.expect("close reason", expected, reason);
+            }
+        }
+        (Some(_), other) => found.note(format!("expected one close frame and nothing else, got {other:?}")),
+    }
     let body = received.json();
     for (pointer, value) in &expected.body {
         let got = body.as_ref().and_then(|body| body.pointer(pointer));
@@ -192,10 +203,11 @@ fn unexpected(expected: &Expected, received: &Received, events: &[Value], before
 fn report(number: usize, request: &ModelRequest, received: &Received, events: &[Value], found: &[String]) -> String {
     let headers: String = received.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
     format!(
-        "step {}: {}\n--- sent\n{request:?}\n--- received\n{}\n{headers}\n{}\n--- events\n{events:?}",
+        "step {}: {}\n--- sent\n{request:?}\n--- received\n{}\n{headers}\n{}{}\n--- events\n{events:?}",
         number + 1,
         found.join("\n  and "),
         received.status,
         String::from_utf8_lossy(&received.body),
+        received.upgraded.as_ref().map(|upgraded| format!("{upgraded:?}")).unwrap_or_default(),
     )
 }

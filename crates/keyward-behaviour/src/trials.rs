@@ -10,7 +10,8 @@ use crate::{
     differential,
     harness::{Adapter, Harness},
     service::Place,
-    sockets, suite, targets,
+    sockets::{self, SocketCase},
+    suite, targets,
     wire::Protocol,
 };
 
@@ -69,17 +70,25 @@ pub fn adapter(adapter: Adapter) -> Vec<Group> {
     if adapter.http2 {
         groups.push(cases_and_worlds(Place::Adapter(adapter, Protocol::Http2)));
     }
-    let says_no = [(!adapter.http2, "HTTP/2"), (!adapter.websockets, "WebSockets"), (!adapter.nests, "guards within guards")];
+    let says_no = [
+        (!adapter.http2, "HTTP/2"),
+        (!adapter.websockets, "WebSockets"),
+        (!adapter.live_sockets, "WebSockets that end with their key"),
+        (!adapter.nests, "guards within guards"),
+    ];
     for (_, what) in says_no.into_iter().filter(|(no, _)| *no) {
         groups.push(Group::new(format!("{}: no {what}, as its harness says", adapter.name), Vec::new));
     }
-    if adapter.websockets {
-        let count = sockets::all().len();
-        groups.push(Group::new(format!("{}: {count} named cases of sockets", adapter.name), move || {
-            let trial = |case: sockets::SocketCase| {
+    let of_sockets: [(bool, &str, fn() -> Vec<SocketCase>); 2] = [
+        (adapter.websockets, "opening sockets", sockets::all),
+        (adapter.live_sockets, "sockets that end with their key", sockets::live),
+    ];
+    for (_, what, cases) in of_sockets.into_iter().filter(|(yes, ..)| *yes) {
+        groups.push(Group::new(format!("{}: {} named cases of {what}", adapter.name, cases().len()), move || {
+            let trial = |case: SocketCase| {
                 trial(format!("{} {}", adapter.name, case.name), async move || sockets::run(adapter, &case).await)
             };
-            sockets::all().into_iter().map(trial).collect()
+            cases().into_iter().map(trial).collect()
         }));
     }
     if let Some(router) = adapter.router {

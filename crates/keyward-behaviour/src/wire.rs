@@ -1,5 +1,9 @@
 //! Raw requests over real sockets, and what comes back.
 
+mod upgraded;
+
+pub use upgraded::Upgraded;
+
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -30,6 +34,8 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     /// The body, without the framing.
     pub body: Vec<u8>,
+    /// What followed on the connection, where the status is 101.
+    pub upgraded: Option<Upgraded>,
 }
 
 /// What a request is sent over.
@@ -50,7 +56,11 @@ pub async fn send(server: SocketAddr, request: &ModelRequest, protocol: Protocol
         Protocol::Http1 => {
             let mut connection = Connection::open(server, request.peer).await?;
             connection.send(&request.to_bytes()).await?;
-            connection.receive(&request.method).await
+            let mut received = connection.receive(&request.method).await?;
+            if received.status == 101 {
+                received.upgraded = Some(timeout(PATIENCE, connection.upgraded()).await.map_err(|_| silence())??);
+            }
+            Ok(received)
         }
         Protocol::Http2 => {
             timeout(PATIENCE, exchange_http2(connect(server, request.peer).await?, request)).await.map_err(|_| silence())?
@@ -154,6 +164,25 @@ impl Connection {
         Ok(received)
     }
 
+    /// What a server sends on an upgraded connection: all of it, if it closes at once, else the beginning.
+    async fn upgraded(&mut self) -> io::Result<Upgraded> {
+        // Whoever closes throws this away; whoever does not, and has a handler, has something to answer.
+        self.stream.write_all(&upgraded::client_frame(0x81, b"is anybody there?")).await?;
+        while !upgraded::begins_otherwise(&self.unread) && !upgraded::is_close_frame(&self.unread) {
+            if self.stream.read_buf(&mut self.unread).await? == 0 {
+                return Ok(Upgraded::of(&self.unread));
+            }
+        }
+        if upgraded::is_close_frame(&self.unread) {
+            // The close is answered (RFC 6455 §5.5.1), and then nothing may come. By now the server may have lost its patience,
+            // which is no fault of its.
+            let _ = self.stream.write_all(&upgraded::client_frame(0x88, &self.unread[2..])).await;
+            let _ = self.stream.shutdown().await;
+            while self.stream.read_buf(&mut self.unread).await.is_ok_and(|read| read > 0) {}
+        }
+        Ok(Upgraded::of(&self.unread))
+    }
+
     async fn read(&mut self, when: &str) -> io::Result<()> {
         match self.stream.read_buf(&mut self.unread).await? {
             0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("the connection ended {when}"))),
@@ -175,7 +204,7 @@ async fn exchange_http2(stream: TcpStream, request: &ModelRequest) -> io::Result
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
-    Ok(Received { status: parts.status.as_u16(), headers, body })
+    Ok(Received { status: parts.status.as_u16(), headers, body, upgraded: None })
 }
 
 /// The request with its target in absolute form, from which a client takes what HTTP/2 sends for `Host`.
@@ -214,7 +243,8 @@ fn head(bytes: &[u8]) -> io::Result<Option<(Received, usize)>> {
         .iter()
         .map(|header| (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).into_owned()))
         .collect();
-    Ok(Some((Received { status: response.code.unwrap_or_default(), headers, body: Vec::new() }, length)))
+    let status = response.code.unwrap_or_default();
+    Ok(Some((Received { status, headers, body: Vec::new(), upgraded: None }, length)))
 }
 
 /// The body of a chunked answer and its length on the wire, once it is whole.

@@ -1,4 +1,4 @@
-//! What a take costs, beside a plain GET over the same kind of connection in the same run.
+//! What a take costs, and a ticket that works once, beside a plain GET over the same kind of connection in the same run.
 //!
 //! `cargo bench -p keyward-redis`
 
@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use keyward::clock::{Clock, SystemClock};
 use keyward::limit::{Bucket, Limits, Quota, Taking, Whose};
+use keyward::ticket::{Spent, UsedTickets};
 use keyward_behaviour::services::redis::Redis;
-use keyward_redis::RedisLimits;
+use keyward_redis::{RedisLimits, RedisTickets};
 
 const ROUNDS: usize = 5;
 
@@ -32,10 +33,21 @@ async fn main() {
         let charge = limits.take(&Taking { now: clock.now(), buckets, cost: 1, peek: false }).wait().await.expect("a charge");
         assert_eq!(charge.refused_for, None);
     };
+    let tickets = RedisTickets::builder(server.url()).timeout(Duration::from_secs(10)).connect().await.expect("tickets");
+    let make = async || tickets.issue(clock.now()).wait().await.expect("a ticket");
+    let make_and_use = async || {
+        let spent = tickets.spend(&make().await, Duration::from_secs(300), clock.now(), false).wait().await;
+        assert_eq!(spent, Ok(Spent::First));
+    };
     for in_flight in [1, 32] {
         measure("a plain GET", in_flight, &get).await;
         measure("a take, one quota", in_flight, &async || take(&one).await).await;
         measure("a take, two buckets of two quotas", in_flight, &async || take(&four).await).await;
+        measure("a ticket made", in_flight, &async || {
+            make().await;
+        })
+        .await;
+        measure("a ticket made, and used", in_flight, &make_and_use).await;
     }
     assert_eq!(limits.statistics().answered_away, 0);
 }

@@ -41,6 +41,9 @@
 //! 6. A changed limit takes hold with the next request and forgets nothing (R9.4).
 //! 7. Names in the server hold hashes, never an id, an owner or an address. A counter vanishes a second after its longest window.
 //!
+//! [`RedisTickets`] are [`UsedTickets`](keyward::ticket::UsedTickets): a ticket works once among several processes. They have a
+//! connection of their own, and no mode. While the server is away no ticket is made or used.
+//!
 //! `docs/redis.md` tells what is lost when, and how to run a server for this.
 
 mod address;
@@ -53,9 +56,11 @@ mod name;
 mod open;
 mod request;
 mod shared;
+mod tickets;
 mod told;
 
 pub use away::AwayMode;
 pub use limits::RedisLimits;
 pub use open::{OpenError, OpenErrorKind, RedisBuilder};
+pub use tickets::{RedisTickets, RedisTicketsBuilder};
 pub use told::{Statistics, Switch};

@@ -51,6 +51,11 @@ impl Namespace {
         }
         key
     }
+
+    /// Where used tickets are noted, all of them. Nothing of a ticket is in the name.
+    pub(crate) fn tickets(&self) -> String {
+        format!("{{{}}}:tickets", self.0)
+    }
 }
 
 fn network(address: IpAddr) -> Vec<u8> {

@@ -160,7 +160,7 @@ impl fmt::Debug for RedisBuilder {
     }
 }
 
-/// Why limits in Redis were not opened. The text says how to mend it; it holds no password.
+/// Why limits or tickets in Redis were not opened. The text says how to mend it; it holds no password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct OpenError {

@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve forward-auth, /whoami and /healthz
+    /// Serve forward-auth, /auth/token, /whoami and /healthz
     Serve(Serve),
     /// Look after stored keys
     Keys(keys::arguments::Keys),
@@ -130,9 +130,13 @@ Examples:
   keyward serve --policy policy.toml --database postgres://keyward@db/keys --listen 0.0.0.0:8080
   KEYWARD_POLICY=policy.toml keyward serve --keys keys.jsonl --listen 127.0.0.1:0
   KEYWARD_REDIS=rediss://keyward:…@redis keyward serve --redis-nodes 4 --policy policy.toml --listen 0.0.0.0:8080
+  (umask 077; openssl rand -base64 32 > secret); keyward serve --server-secret-file secret --redis redis://127.0.0.1:6379
 
 The first start on a database makes a bootstrap key and tells it once on standard error, with a curl line that uses it. Where
 standard error is no terminal and the listener is no loopback address, it is written to a new file instead.
+
+POST /auth/token exchanges a key for a ticket that opens one WebSocket. Servers that take each other's tickets have one secret file and
+one Redis.
 
 `limits.failures` is 60/minute unless the policy says otherwise. Audit events go to standard error.")]
 pub(crate) struct Serve {
@@ -144,7 +148,8 @@ pub(crate) struct Serve {
     /// How many connections at once; others wait until one ends [env: KEYWARD_MAX_CONNECTIONS] [default: 10000]
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     max_connections: Option<OsString>,
-    /// Count limits and bad keys in Redis or Valkey, together with all who name the same one: redis://… or rediss://… [env: KEYWARD_REDIS]
+    /// Count limits and bad keys in Redis or Valkey, and note used tickets there, together with all who name the same one:
+    /// redis://… or rediss://… [env: KEYWARD_REDIS]
     // Not parsed by clap, which would repeat a password in its error.
     #[arg(long, value_name = "URL")]
     redis: Option<OsString>,

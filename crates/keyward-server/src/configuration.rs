@@ -6,7 +6,7 @@ use std::path::Path;
 use keyward::import::{self, ImportedKey, ImportedSecret};
 use keyward::key::Peppers;
 use keyward::limit::Quota;
-use keyward::ticket::Tickets;
+use keyward::ticket::UsedTickets;
 use keyward::{Guard, GuardBuilder, Keys, KeysError, Policy};
 
 use crate::arguments::Deciding;
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::output::visible;
 use crate::peppers;
 use crate::policy_warnings::{PolicyText, SHORT, is_short};
-use crate::server_secret;
+use crate::server_secret::{self, Signing};
 use crate::setting::Setting;
 
 /// Policy and keys, read and checked.
@@ -30,7 +30,7 @@ pub(crate) struct Configuration {
     pub(crate) imported: usize,
     /// Where keys are that are short enough to be guessed.
     short_keys: Vec<String>,
-    tickets: Tickets,
+    signing: Signing,
 }
 
 impl Configuration {
@@ -46,7 +46,7 @@ impl Configuration {
             }
         };
         let policy = policy.map_err(|error| Failure::Configuration(error.to_string()))?;
-        let tickets = server_secret::tickets(deciding.server_secret_file())?;
+        let signing = server_secret::read(deciding.server_secret_file())?;
         let peppers = peppers::read(deciding.stored.pepper_file().as_ref())?;
         let mut short_keys = text.short_configured_keys(|name| std::env::var_os(name));
         let mut imported = 0;
@@ -64,7 +64,7 @@ impl Configuration {
             }
         };
         let policy = with_default_failures(policy).with_default_tickets();
-        Ok(Self { policy, text, policy_name, database, peppers, imported, short_keys, tickets })
+        Ok(Self { policy, text, policy_name, database, peppers, imported, short_keys, signing })
     }
 
     pub(crate) fn policy(&self) -> &Policy {
@@ -81,6 +81,21 @@ impl Configuration {
         self.text.asks_the_store()
     }
 
+    /// Whether it matters where used tickets are noted.
+    pub(crate) fn notes_used_tickets(&self) -> bool {
+        self.text.notes_used_tickets()
+    }
+
+    /// Notes used tickets there, in place of this process's memory.
+    pub(crate) fn note_used_tickets_in(&mut self, used: impl UsedTickets + 'static) {
+        self.signing.tickets = self.signing.tickets.clone().used(used);
+    }
+
+    /// Whether no other server can read the tickets that this one makes.
+    pub(crate) fn makes_tickets_for_itself(&self) -> bool {
+        self.signing.is_made_here && !self.text.has_plain_tickets()
+    }
+
     /// What a server should say at its start, beside what guards say themselves.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let of_policy = self.text.warnings().into_iter().filter(|warning| !warning.is_said_by_guards);
@@ -91,7 +106,7 @@ impl Configuration {
     /// A guard, but for what `serve` and `explain` need differently.
     pub(crate) fn guard(&self, more: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Result<Guard, Failure> {
         let builder = Guard::builder(self.policy.clone()).store(self.database.store()).peppers(self.peppers.clone());
-        let builder = builder.environment(|name| std::env::var_os(name)).tickets(self.tickets.clone());
+        let builder = builder.environment(|name| std::env::var_os(name)).tickets(self.signing.tickets.clone());
         more(builder).build().map_err(|error| Failure::Configuration(self.text.told(&self.policy_name, &error)))
     }
 }

@@ -46,6 +46,14 @@ struct Said {
     access: Access,
     network: Network,
     routes: Vec<Route>,
+    tickets: Tickets,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Tickets {
+    single_use: Option<bool>,
+    plain: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,6 +142,16 @@ impl PolicyText {
     /// Whether stored keys, those of `--keys` and the bootstrap key can ever be found.
     pub(crate) fn asks_the_store(&self) -> bool {
         self.asks("store")
+    }
+
+    /// Whether tickets work once.
+    pub(crate) fn notes_used_tickets(&self) -> bool {
+        self.said.tickets.single_use != Some(false)
+    }
+
+    /// Whether a configured key signs them, in place of the server's secret (R14.3).
+    pub(crate) fn has_plain_tickets(&self) -> bool {
+        self.said.tickets.plain
     }
 
     /// Everything that means less than it says.

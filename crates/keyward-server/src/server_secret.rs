@@ -14,10 +14,17 @@ use crate::setting::Setting;
 const FILE: &str = "--server-secret-file";
 const VARIABLE: &str = "KEYWARD_SERVER_SECRET";
 
-/// What tickets are signed with. One secret a line: the first signs, tickets of the others are accepted still.
+/// What tickets are signed with.
+pub(crate) struct Signing {
+    pub(crate) tickets: Tickets,
+    /// This process made the secret, so no other one has it.
+    pub(crate) is_made_here: bool,
+}
+
+/// One secret a line: the first signs, tickets of the others are accepted still.
 ///
 /// Without any it is made anew, and tickets end with the process: right for one server, whose memory of used ones ends then, too.
-pub(crate) fn tickets(file: Option<&OsStr>) -> Result<Tickets, Failure> {
+pub(crate) fn read(file: Option<&OsStr>) -> Result<Signing, Failure> {
     let file = Setting::of(file, FILE, "KEYWARD_SERVER_SECRET_FILE");
     let text = Setting::of(None, FILE, VARIABLE);
     let (name, text) = match (file, text) {
@@ -36,7 +43,7 @@ pub(crate) fn tickets(file: Option<&OsStr>) -> Result<Tickets, Failure> {
         }
         (None, None) => {
             let secret = ServerSecret::generate(&SystemRandom).map_err(|fault| Failure::Fault(fault.to_string()))?;
-            return Ok(Tickets::new(secret));
+            return Ok(Signing { tickets: Tickets::new(secret), is_made_here: true });
         }
     };
     let mut tickets: Option<Tickets> = None;
@@ -48,5 +55,6 @@ pub(crate) fn tickets(file: Option<&OsStr>) -> Result<Tickets, Failure> {
             Some(tickets) => tickets.previous(secret),
         });
     }
-    tickets.ok_or_else(|| Failure::Configuration(format!("{name}: it is empty: write the output of `openssl rand -base64 32`")))
+    let empty = || Failure::Configuration(format!("{name}: it is empty: write the output of `openssl rand -base64 32`"));
+    Ok(Signing { tickets: tickets.ok_or_else(empty)?, is_made_here: false })
 }

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use http::{Method, Response};
+use hyper::upgrade::OnUpgrade;
 use keyward::Denial;
+
+use crate::denial_response;
 
 /// Said once for a layer by whoever writes the program. No request can ask for the form of gRPC: a denial that looks
 /// like a success has to stay with clients that look at `grpc-status`.
@@ -19,10 +22,16 @@ impl Denials {
         if method == Method::POST { self } else { Self::Http }
     }
 
-    pub(crate) fn answer(self, denial: Denial) -> Response<Bytes> {
+    pub(crate) fn answer(self, denied: Denied) -> Response<Bytes> {
         match self {
-            Self::Http => denial.into_response(),
-            Self::Grpc => denial.into_grpc_response(),
+            Self::Http => denial_response(denied.denial, denied.upgrade),
+            Self::Grpc => denied.denial.into_grpc_response(),
         }
     }
+}
+
+/// A denial, and what the denied request would have become if it was a handshake. The request itself is gone by then.
+pub(crate) struct Denied {
+    pub(crate) denial: Denial,
+    pub(crate) upgrade: Option<OnUpgrade>,
 }

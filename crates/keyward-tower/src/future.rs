@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
+use hyper::upgrade::OnUpgrade;
 use keyward::{Answer, AnswerHeaders, Decision, Denial, Guard, Later};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::denials::Denials;
+use crate::denials::{Denials, Denied};
 use crate::service::enforce;
 use crate::{Body, Framework};
 
@@ -28,9 +29,9 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, Fut, B> {
-        Denied { denial: Option<Denial>, denials: Denials },
+        Denied { denied: Option<Denied>, denials: Denials },
         Inner { #[pin] answer: Fut, headers: Option<AnswerHeaders> },
-        Recording { later: Later<Denial>, denials: Denials },
+        Recording { later: Later<Denial>, upgrade: Option<OnUpgrade>, denials: Denials },
         Waiting { deciding: Deciding, waiting: Option<Waiting<S, B>> },
     }
 }
@@ -48,15 +49,15 @@ impl<S: Service<Request<B>>, F, B> ResponseFuture<S, F, B> {
         Self { state, framework: std::marker::PhantomData }
     }
 
-    pub(crate) fn denied(denial: Denial, denials: Denials) -> Self {
-        Self::new(State::Denied { denial: Some(denial), denials })
+    pub(crate) fn denied(denied: Denied, denials: Denials) -> Self {
+        Self::new(State::Denied { denied: Some(denied), denials })
     }
 
     /// A denial whose event may still have to be recorded.
-    pub(crate) fn denied_soon(denial: Answer<Denial>, denials: Denials) -> Self {
+    pub(crate) fn denied_soon(denial: Answer<Denial>, upgrade: Option<OnUpgrade>, denials: Denials) -> Self {
         Self::new(match denial {
-            Answer::Ready(denial) => State::Denied { denial: denial.ok(), denials },
-            Answer::Pending(later) => State::Recording { later, denials },
+            Answer::Ready(denial) => State::Denied { denied: denial.ok().map(|denial| Denied { denial, upgrade }), denials },
+            Answer::Pending(later) => State::Recording { later, upgrade, denials },
         })
     }
 
@@ -80,9 +81,9 @@ where
         let mut this = self.project();
         loop {
             match this.state.as_mut().project() {
-                StateProjection::Denied { denial, denials } => {
-                    return match denial.take() {
-                        Some(denial) => Poll::Ready(Ok(denials.answer(denial).map(Body::denial))),
+                StateProjection::Denied { denied, denials } => {
+                    return match denied.take() {
+                        Some(denied) => Poll::Ready(Ok(denials.answer(denied).map(Body::denial))),
                         // Polled after its end, which the contract of futures forbids: it never ends a second time.
                         None => Poll::Pending,
                     };
@@ -94,16 +95,18 @@ where
                     }
                     return Poll::Ready(Ok(answer.map(Body::inner)));
                 }
-                StateProjection::Recording { later, denials } => {
-                    let (denial, denials) = (ready!(later.as_mut().poll(context)).ok(), *denials);
-                    this.state.set(State::Denied { denial, denials });
+                StateProjection::Recording { later, upgrade, denials } => {
+                    let denial = ready!(later.as_mut().poll(context)).ok();
+                    let denied = denial.map(|denial| Denied { denial, upgrade: upgrade.take() });
+                    let denials = *denials;
+                    this.state.set(State::Denied { denied, denials });
                 }
                 StateProjection::Waiting { deciding, waiting } => {
                     let decision = ready!(deciding.as_mut().poll(context));
                     let Some(Waiting { request, mut service, guard, denials }) = waiting.take() else { return Poll::Pending };
                     let next = match enforce::<B, F>(&guard, decision, request) {
                         Ok((request, pass)) => State::Inner { answer: service.call(request), headers: Some(pass.headers()) },
-                        Err(denial) => State::Denied { denial: Some(denial), denials },
+                        Err(denied) => State::Denied { denied: Some(denied), denials },
                     };
                     this.state.set(next);
                 }

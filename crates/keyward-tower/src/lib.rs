@@ -29,15 +29,21 @@
 //!
 //! The client's address is read from the request's extensions: insert a [`keyward::Peer`] for every connection.
 //!
+//! A denied handshake of a WebSocket is completed and closed where the policy says `on_denial = "close"`, and hyper serves the
+//! connection with upgrades. An open one ends with its key where its handler runs in [`live::run`].
+//!
 //! For gRPC, [`GuardLayer::for_grpc`] says denials as statuses. `docs/tower.md` goes through hyper and tonic.
 
 mod body;
+mod close;
 mod denials;
 mod framework;
 mod future;
+pub mod live;
 mod service;
 
 pub use body::Body;
+pub use close::denial_response;
 pub use framework::{Framework, Plain};
 pub use future::ResponseFuture;
 pub use service::{GuardLayer, GuardService, grpc_guard, guard};

@@ -4,12 +4,13 @@ use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, Uri};
-use keyward::{Decision, Denial, Guard, Head, Pass, Wanted};
+use http::{Extensions, Request, Response, Uri};
+use hyper::upgrade::OnUpgrade;
+use keyward::{Decision, Guard, Head, Pass, Wanted};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::denials::Denials;
+use crate::denials::{Denials, Denied};
 use crate::future::{ResponseFuture, Waiting};
 use crate::{Body, Framework, Plain};
 
@@ -86,20 +87,20 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let denials = self.denials.to(request.method());
         let lent = Lent::<B, F>::of(&request);
         if let Some(decided) = request.extensions().get::<Pass>().and_then(|pass| self.guard.within(pass, &lent)) {
             return match decided {
                 // The guard around this one dresses the answer.
                 Ok(()) => ResponseFuture::inner(self.inner.call(request), None),
-                Err(denial) => ResponseFuture::denied_soon(denial, denials),
+                Err(denial) => ResponseFuture::denied_soon(denial, upgrade(request.extensions_mut()), denials),
             };
         }
         match self.guard.try_decide(&lent) {
             Some(decision) => match enforce::<B, F>(&self.guard, decision, request) {
                 Ok((request, pass)) => ResponseFuture::inner(self.inner.call(request), Some(pass.headers())),
-                Err(denial) => ResponseFuture::denied(denial, denials),
+                Err(denied) => ResponseFuture::denied(denied, denials),
             },
             None => {
                 let decision = Box::pin(self.guard.decide_owned(&lent));
@@ -118,9 +119,9 @@ pub(crate) fn enforce<B, F: Framework>(
     guard: &Guard,
     decision: Decision,
     mut request: Request<B>,
-) -> Result<(Request<B>, Pass), Denial> {
+) -> Result<(Request<B>, Pass), Denied> {
     let pass = match decision {
-        Decision::Denied(denial) => return Err(denial),
+        Decision::Denied(denial) => return Err(Denied { denial, upgrade: upgrade(request.extensions_mut()) }),
         Decision::Allowed(pass) => pass,
     };
     let strip = guard.strip();
@@ -133,6 +134,11 @@ pub(crate) fn enforce<B, F: Framework>(
     strip.headers(request.headers_mut());
     request.extensions_mut().insert(pass.clone());
     Ok((request, pass))
+}
+
+/// What hyper has put beside a request that can be upgraded: it goes with the request if nobody takes it out.
+fn upgrade(extensions: &mut Extensions) -> Option<OnUpgrade> {
+    extensions.remove()
 }
 
 /// A request, lent.

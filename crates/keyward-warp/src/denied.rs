@@ -3,7 +3,9 @@
 use std::fmt;
 
 use http::StatusCode;
+use hyper::upgrade::OnUpgrade;
 use keyward::Denial;
+use keyward_tower::denial_response;
 use warp::reject::Reject;
 use warp::reply::{Reply, Response};
 use warp::{Rejection, reject};
@@ -30,14 +32,15 @@ pub struct Denied(Why);
 
 #[derive(Clone)]
 enum Why {
-    Denial(Denial),
+    Denial(Denial, Option<OnUpgrade>),
     /// The program is at fault, and the log has said how.
     Unguarded,
 }
 
 impl Denied {
-    pub(crate) fn with(denial: Denial) -> Rejection {
-        reject::custom(Self(Why::Denial(denial)))
+    /// `connection` is what a handshake would be closed on. `None` where a filter before has taken it, as `warp::ws()` does.
+    pub(crate) fn with(denial: Denial, connection: Option<OnUpgrade>) -> Rejection {
+        reject::custom(Self(Why::Denial(denial, connection)))
     }
 
     pub(crate) fn unguarded() -> Rejection {
@@ -47,7 +50,7 @@ impl Denied {
     /// The denial. `None`: no guard has seen the request, or another one than was asked; a fault of the program, answered 500.
     pub fn denial(&self) -> Option<&Denial> {
         match &self.0 {
-            Why::Denial(denial) => Some(denial),
+            Why::Denial(denial, _) => Some(denial),
             Why::Unguarded => None,
         }
     }
@@ -69,7 +72,7 @@ impl Reject for Denied {}
 impl Reply for Denied {
     fn into_response(self) -> Response {
         match self.0 {
-            Why::Denial(denial) => denial.into_response().map(Into::into),
+            Why::Denial(denial, connection) => denial_response(denial, connection).map(Into::into),
             Why::Unguarded => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }

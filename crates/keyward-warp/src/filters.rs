@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::ops::Deref;
 
 use http::{HeaderMap, Method};
+use hyper::upgrade::OnUpgrade;
 use keyward::{Guard, Head, Pass, Principal, RequestId, Wanted};
 use warp::path::FullPath;
 use warp::{Filter, Rejection};
@@ -37,7 +38,7 @@ impl Deref for Authenticated {
 pub fn authenticated() -> impl Filter<Extract = (Authenticated,), Error = Rejection> + Copy {
     pass().and(warp::path::full()).and_then(|pass: Pass, path: FullPath| {
         let who = pass.principal().cloned().map(Authenticated);
-        ready(who.ok_or_else(|| Denied::with(pass.demand(path.as_str()))))
+        ready(who.ok_or_else(|| Denied::with(pass.demand(path.as_str()), None)))
     })
 }
 
@@ -61,7 +62,8 @@ pub fn request_id() -> impl Filter<Extract = (RequestId,), Error = Rejection> + 
 ///
 /// The guard has to be made from the one that is served. The request is not decided again and nothing is charged; each refusal
 /// makes one audit event. So put it last, after path and method: a route that refuses before it knows whether it is meant has
-/// told the audit of a denial, even if another route then answers.
+/// told the audit of a denial, even if another route then answers. For a WebSocket put it before `warp::ws()`, which takes the
+/// connection: after it a handshake can only be refused, and not be closed as the policy may say.
 ///
 /// ```
 /// use keyward::{Guard, scopes};
@@ -79,13 +81,17 @@ pub fn allowed_by(guard: Guard) -> impl Filter<Extract = (), Error = Rejection> 
         .and(warp::method())
         .and(warp::path::full())
         .and(warp::header::headers_cloned())
-        .and_then(move |pass: Pass, method: Method, path: FullPath, headers: HeaderMap| {
+        .and(warp::ext::optional())
+        .and_then(move |pass: Pass, method: Method, path: FullPath, headers: HeaderMap, connection: Option<OnUpgrade>| {
             let told = guard.within(&pass, &Seen { method, path, headers });
             async move {
                 match told {
                     Some(Ok(())) => Ok(()),
                     // A denial that cannot be had is no reason to go on.
-                    Some(Err(denial)) => Err(denial.wait().await.map_or_else(|_| Denied::unguarded(), Denied::with)),
+                    Some(Err(denial)) => Err(match denial.wait().await {
+                        Ok(denial) => Denied::with(denial, connection),
+                        Err(_) => Denied::unguarded(),
+                    }),
                     None => {
                         tracing::error!(
                             target: "keyward",
@@ -99,7 +105,7 @@ pub fn allowed_by(guard: Guard) -> impl Filter<Extract = (), Error = Rejection> 
         .untuple_one()
 }
 
-fn pass() -> impl Filter<Extract = (Pass,), Error = Rejection> + Copy {
+pub(crate) fn pass() -> impl Filter<Extract = (Pass,), Error = Rejection> + Copy {
     warp::ext::optional().and_then(|pass: Option<Pass>| {
         ready(pass.ok_or_else(|| {
             tracing::error!(

@@ -48,11 +48,17 @@
 mod accept;
 mod denied;
 mod filters;
+#[cfg(feature = "websocket")]
+mod live_socket;
 mod server;
 mod service;
+mod ticket;
 
 pub use accept::Accept;
 pub use denied::{Denied, recover};
 pub use filters::{Authenticated, allowed_by, authenticated, client_address, maybe_authenticated, request_id};
+#[cfg(feature = "websocket")]
+pub use live_socket::{HeldSocket, LiveSocket, live_socket};
 pub use server::{Graceful, Never, Server, Unbound, serve};
 pub use service::service;
+pub use ticket::ticket;

@@ -141,7 +141,10 @@ impl HeaderPlan {
     /// What the answer to a valid handshake depends on (RFC 6455 §4.2.1); `None` for an invalid one, and where none is answered.
     pub(crate) fn handshake<H: Head + ?Sized>(&self, policy: &Policy, head: &H) -> Option<Handshake> {
         let [key, version, protocols] = self.handshake?;
-        if !self.is_websocket(head) || self.only(head, version)? != b"13" {
+        // RFC 9110 allows a list of protocols to upgrade to, and frameworks disagree about whom that lets upgrade; nobody sends one.
+        let is_alone = self.only(head, self.upgrade)?.eq_ignore_ascii_case(b"websocket");
+        let has_body = !self.values(head, self.transfer_encoding).is_empty();
+        if !self.is_websocket(head) || !is_alone || has_body || self.only(head, version)? != b"13" {
             return None;
         }
         let lines = self.values(head, protocols);

@@ -8,7 +8,8 @@ use std::time::Duration;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::{App, Error, HttpServer};
-use keyward::key::Record;
+use keyward::clock::Now;
+use keyward::key::{KeyId, Record};
 use keyward::store::{KeyStore, Presented};
 use keyward::{Answer, Guard, Keys, MemoryStore, NewKey, Policy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -48,20 +49,30 @@ pub(crate) async fn guarded(policy: &str, store: Store) -> Guarded {
 }
 
 /// A store that always has to be waited for.
-struct Slow {
-    store: MemoryStore,
-    delay: Duration,
-    lookups: Arc<AtomicUsize>,
+pub(crate) struct Slow {
+    pub(crate) store: MemoryStore,
+    pub(crate) delay: Duration,
+    pub(crate) lookups: Arc<AtomicUsize>,
 }
 
-impl KeyStore for Slow {
-    fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
-        let (found, delay) = (self.store.find(presented), self.delay);
+impl Slow {
+    fn later(&self, found: Answer<Option<Arc<Record>>>) -> Answer<Option<Arc<Record>>> {
+        let delay = self.delay;
         self.lookups.fetch_add(1, Ordering::SeqCst);
         Answer::Pending(Box::pin(async move {
             tokio::time::sleep(delay).await;
             found.wait().await
         }))
+    }
+}
+
+impl KeyStore for Slow {
+    fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
+        self.later(self.store.find(presented))
+    }
+
+    fn find_by_id(&self, id: &KeyId, now: Now) -> Answer<Option<Arc<Record>>> {
+        self.later(self.store.find_by_id(id, now))
     }
 }
 

@@ -7,12 +7,13 @@ use actix_web::{
     body::BoxBody,
     dev::{Server, Service as _, ServiceRequest, ServiceResponse, Transform as _},
     error::ErrorInternalServerError,
-    http::StatusCode,
+    http::{Method, StatusCode},
     middleware::{Next, from_fn},
     rt, web,
 };
 use actix_ws::{Message, MessageStream, Session};
 use keyward::{Guard, Pass};
+use keyward_actix::LiveSocket;
 
 use crate::{
     conformance::{Conformance, Seen},
@@ -72,19 +73,27 @@ fn started<S>(service: Result<S, ()>) -> Result<S, Error> {
     service.map_err(|()| ErrorInternalServerError("the middleware does not start"))
 }
 
-async fn answer(conformance: web::Data<Conformance>, pass: web::ReqData<Pass>, request: HttpRequest) -> HttpResponse {
+async fn answer(
+    conformance: web::Data<Conformance>,
+    pass: web::ReqData<Pass>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    if request.method() == Method::POST && request.path() == "/auth/token" {
+        return Ok(keyward_actix::ticket(request).await?);
+    }
     let (parts, body) = conformance.answer(&pass, seen(&request)).into_parts();
     let status = StatusCode::from_u16(parts.status.as_u16()).expect("a status is a status");
     let mut answer = HttpResponse::build(status);
     for (name, value) in &parts.headers {
         answer.append_header((name.as_str(), value.as_bytes()));
     }
-    answer.body(body)
+    Ok(answer.body(body))
 }
 
 async fn socket(
     conformance: web::Data<Conformance>,
     pass: web::ReqData<Pass>,
+    live: LiveSocket,
     request: HttpRequest,
     body: web::Payload,
 ) -> Result<HttpResponse, Error> {
@@ -93,7 +102,7 @@ async fn socket(
     let first = conformance.told(&pass, seen);
     let chosen: Vec<&str> = chosen.iter().map(String::as_str).collect();
     let (answer, session, messages) = actix_ws::handle_with_protocols(&request, body, &chosen)?;
-    rt::spawn(echo(session, messages, first));
+    rt::spawn(live.run(session, messages, async |session, messages| echo(session, messages, first).await));
     Ok(answer)
 }
 

@@ -11,13 +11,14 @@ use axum::{
     body::Body,
     extract::{
         Request, State,
-        ws::{Message, WebSocket, WebSocketUpgrade},
+        ws::{Message, WebSocketUpgrade},
     },
     response::{IntoResponse as _, Response},
-    routing::{any, get},
+    routing::{any, get, post},
 };
 use http::StatusCode;
 use keyward::{Guard, Pass};
+use keyward_axum::{HeldSocket, LiveSocket};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use crate::{
@@ -33,7 +34,11 @@ impl Harness for AxumHarness {
     const ROUTER: Option<StartRouter> = Some(route);
 
     fn start(conformance: Conformance, listener: TcpListener) -> io::Result<Running> {
-        let routes = Router::new().route("/ws/{*rest}", any(socket)).fallback(answer).with_state(conformance.clone());
+        let routes = Router::new()
+            .route("/ws/{*rest}", any(socket))
+            .route("/auth/token", post(keyward_axum::ticket).fallback(answer))
+            .fallback(answer)
+            .with_state(conformance.clone());
         let guarded = service_fn(move |request: Request| {
             let (guard, within) = (conformance.guard_for(request.uri().path()), conformance.guard_within(request.uri().path()));
             let routes = routes.clone();
@@ -60,16 +65,17 @@ async fn answer(State(conformance): State<Conformance>, Extension(pass): Extensi
 async fn socket(
     State(conformance): State<Conformance>,
     Extension(pass): Extension<Pass>,
+    live: LiveSocket,
     upgrade: WebSocketUpgrade,
     request: Request,
 ) -> Response {
     let seen = Seen::of(&request);
     let chosen = seen.subprotocol();
     let first = conformance.told(&pass, seen);
-    upgrade.protocols(chosen).on_upgrade(move |socket| echo(socket, first))
+    upgrade.protocols(chosen).on_upgrade(|socket| live.run(socket, |socket| echo(socket, first)))
 }
 
-async fn echo(mut socket: WebSocket, first: String) {
+async fn echo(mut socket: HeldSocket, first: String) {
     let mut next = Message::text(first);
     while socket.send(next).await.is_ok() {
         next = match socket.recv().await {

@@ -7,18 +7,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
-use http::{Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
-use hyper::{body::Incoming, service::service_fn};
+use hyper::{body::Incoming, service::service_fn, upgrade::Upgraded};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use keyward::{Pass, Peer};
+use keyward::{Pass, Peer, SocketEnd};
+use keyward_tower::live::{self, HeldSocket};
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Message, handshake::derive_accept_key, protocol::Role},
+    tungstenite::{
+        Message,
+        handshake::derive_accept_key,
+        protocol::{CloseFrame, Role},
+    },
 };
 use tower::{Layer as _, ServiceExt as _};
 
@@ -77,6 +81,9 @@ async fn answer(conformance: Conformance, mut request: Request<Incoming>) -> Res
     if seen.path.starts_with("/ws/") {
         return Ok(upgrade(&mut request, &conformance, &pass, seen));
     }
+    if seen.path == "/auth/token" && request.method() == Method::POST {
+        return Ok(pass.ticket(&seen.path).await.map(Full::from));
+    }
     Ok(conformance.answer(&pass, seen).map(Full::from))
 }
 
@@ -97,17 +104,25 @@ fn upgrade(request: &mut Request<Incoming>, conformance: &Conformance, pass: &Pa
     if let Some(chosen) = chosen {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);
     }
-    let upgraded = hyper::upgrade::on(request);
+    let (upgraded, live) = (hyper::upgrade::on(request), pass.live_socket());
     tokio::spawn(async move {
         let Ok(upgraded) = upgraded.await else { return };
-        let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
-        let mut next = Message::text(first);
-        while socket.send(next).await.is_ok() {
-            next = match socket.next().await {
-                Some(Ok(message)) if message.is_text() || message.is_binary() => message,
-                _ => return,
-            };
-        }
+        let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+        live::run(live, socket, close, |socket| echo(socket, first)).await;
     });
     response
+}
+
+async fn echo(mut socket: HeldSocket<WebSocketStream<TokioIo<Upgraded>>>, first: String) {
+    let mut next = Message::text(first);
+    while socket.send(next).await.is_ok() {
+        next = match socket.recv().await {
+            Some(Ok(message)) if message.is_text() || message.is_binary() => message,
+            _ => return,
+        };
+    }
+}
+
+fn close(end: SocketEnd) -> Message {
+    Message::Close(Some(CloseFrame { code: end.code().into(), reason: end.reason().into() }))
 }

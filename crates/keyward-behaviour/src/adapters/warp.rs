@@ -8,7 +8,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header::SEC_WEBSOCKET_PROTOCOL};
 use http_body_util::{BodyExt, Empty, combinators::BoxBody};
 use hyper::{body::Incoming, service::service_fn};
@@ -17,12 +16,13 @@ use hyper_util::{
     server::conn::auto,
 };
 use keyward::{Guard, Pass, Peer};
+use keyward_warp::{HeldSocket, LiveSocket, live_socket};
 use tower::ServiceExt as _;
 use warp::{
     Filter, Rejection, Reply,
     filters::BoxedFilter,
     path::FullPath,
-    ws::{Message, WebSocket, Ws},
+    ws::{Message, Ws},
 };
 
 use crate::{
@@ -80,26 +80,34 @@ async fn guarded(
 fn routes(conformance: Conformance) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
     let query = warp::query::raw().map(Some).or(warp::any().map(|| None)).unify();
     let head = warp::method().and(warp::path::full()).and(query).and(warp::header::headers_cloned());
-    let handshake = warp::ws().map(Some).or(warp::any().map(|| None)).unify();
-    warp::ext::get::<Pass>().and(head.map(seen)).and(handshake).map(move |pass: Pass, seen: Seen, handshake: Option<Ws>| {
+    let handshake = warp::ws().and(live_socket()).map(|ws, live| Some((live, ws))).or(warp::any().map(|| None)).unify();
+    let pass = warp::ext::get::<Pass>();
+    let others = pass.and(head.map(seen)).and(handshake).map(move |pass: Pass, seen: Seen, handshake| {
         if !seen.path.starts_with("/ws/") {
             return conformance.answer(&pass, seen).into_response();
         }
-        let Some(handshake) = handshake else { return StatusCode::UPGRADE_REQUIRED.into_response() };
+        let Some((live, handshake)): Option<(LiveSocket, Ws)> = handshake else {
+            return StatusCode::UPGRADE_REQUIRED.into_response();
+        };
         let chosen = seen.subprotocol();
         let first = conformance.told(&pass, seen);
-        let answer = handshake.on_upgrade(move |socket| echo(socket, first));
+        let answer = handshake.on_upgrade(|socket| live.run(socket, |socket| echo(socket, first)));
         match chosen {
             Some(chosen) => warp::reply::with_header(answer, SEC_WEBSOCKET_PROTOCOL, chosen).into_response(),
             None => answer.into_response(),
         }
-    })
+    });
+    // warp's own `path!` would take it with a `/` behind it, too.
+    let is_token = warp::path::full().and_then(|path: FullPath| {
+        std::future::ready(if path.as_str() == "/auth/token" { Ok(()) } else { Err(warp::reject::not_found()) })
+    });
+    is_token.untuple_one().and(warp::post()).and(keyward_warp::ticket()).or(others).unify()
 }
 
-async fn echo(mut socket: WebSocket, first: String) {
+async fn echo(mut socket: HeldSocket, first: String) {
     let mut next = Message::text(first);
     while socket.send(next).await.is_ok() {
-        next = match socket.next().await {
+        next = match socket.recv().await {
             Some(Ok(message)) if message.is_text() || message.is_binary() => message,
             _ => return,
         };

@@ -10,8 +10,9 @@ use std::{
 
 use clap::Parser;
 use keyward::{
-    Guard, Policy,
+    Guard, Policy, SystemRandom,
     audit::{LineFormat, Lines},
+    ticket::{ServerSecret, Tickets},
 };
 use keyward_behaviour::{adapters, conformance::Conformance, harness::Adapter, service};
 
@@ -53,6 +54,9 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     let parsed = Policy::from_toml(&policy_name, &policy).map_err(|error| error.to_string())?;
     let keys = service::store(&arguments.keys.display().to_string(), &read(&arguments.keys)?).await?;
     let mut builder = Guard::builder(parsed).store(keys).environment(|name| env::var_os(name));
+    // Only one that names tickets in its policy takes them. Those of one run end with it.
+    let secret = ServerSecret::generate(&SystemRandom).map_err(|fault| fault.to_string())?;
+    builder = builder.tickets(Tickets::new(secret));
     if let Some(path) = &arguments.audit {
         let file = fs::File::options().create(true).append(true).open(path).map_err(|error| at(path, &error))?;
         builder = builder.audit(Lines::new(file, LineFormat::Json));

@@ -8,6 +8,7 @@ mod answers;
 mod candidates;
 mod choosing;
 mod client_address;
+mod closed_handshakes;
 mod failures;
 mod faults;
 mod limits;
@@ -55,6 +56,7 @@ pub fn all() -> Vec<Case> {
         spoofing::cases(),
         answers::cases(),
         websockets::cases(),
+        closed_handshakes::cases(),
         origins::cases(),
         open_access::cases(),
         faults::cases(),
@@ -109,6 +111,8 @@ pub struct Expected {
     pub headers: Vec<(&'static str, HeaderExpectation)>,
     /// JSON pointers into the body, with the value that must stand there.
     pub body: Vec<(&'static str, Value)>,
+    /// How the handshake is closed, if it is.
+    pub close: Option<ExpectedClose>,
     /// How many audit events the request leaves; `None` if no rule says so.
     pub events: Option<usize>,
     /// Whether the answer equals that of the step before, but for its date.
@@ -117,6 +121,15 @@ pub struct Expected {
     pub modelled: bool,
     /// Whether a framework's parser may refuse it by itself, in its own way, even by ending the connection.
     pub parsers_may_refuse: bool,
+}
+
+/// How a denied handshake is closed: with one frame, and nothing else.
+#[derive(Clone, Debug)]
+pub struct ExpectedClose {
+    /// The status code.
+    pub code: u16,
+    /// The reason; `None` for some text.
+    pub reason: Option<String>,
 }
 
 /// What is expected of one header.
@@ -231,6 +244,7 @@ pub(crate) fn allowed() -> Expected {
         kind: None,
         headers: Vec::new(),
         body: Vec::new(),
+        close: None,
         events: Some(1),
         same_as_before: false,
         modelled: true,
@@ -251,6 +265,15 @@ pub(crate) fn unguarded() -> Expected {
 /// The request is denied, with the status of R10's table.
 pub(crate) fn denied(kind: &'static str) -> Expected {
     Expected { statuses: vec![ModelDenial::of(kind).status()], kind: Some(kind), ..allowed() }.header("Cache-Control", "no-store")
+}
+
+/// The handshake is denied, which is told by closing it.
+pub(crate) fn closed(kind: &'static str) -> Expected {
+    let close = ExpectedClose { code: 1008, reason: None };
+    let expected = Expected { statuses: vec![101], kind: Some(kind), close: Some(close), ..allowed() };
+    ["WWW-Authenticate", "Cache-Control", "Retry-After", "RateLimit", "RateLimit-Policy", "Content-Type", "Content-Length"]
+        .into_iter()
+        .fold(expected.header("Upgrade", "websocket"), Expected::without_header)
 }
 
 /// Whoever refuses the request, the framework's parser or the guard, it does not reach the handler.
@@ -280,6 +303,18 @@ impl Expected {
     /// The body has this value at a JSON pointer.
     pub(crate) fn body(mut self, pointer: &'static str, value: impl Into<Value>) -> Expected {
         self.body.push((pointer, value.into()));
+        self
+    }
+
+    /// The close frame has this code.
+    pub(crate) fn code(mut self, code: u16) -> Expected {
+        self.close.as_mut().expect("only what is closed has a code").code = code;
+        self
+    }
+
+    /// The close frame has this reason.
+    pub(crate) fn reason(mut self, reason: &str) -> Expected {
+        self.close.as_mut().expect("only what is closed has a reason").reason = Some(reason.to_owned());
         self
     }
 
@@ -336,11 +371,19 @@ mod tests {
                 assert!(step.expected.statuses.contains(&answer.status), "{told}");
                 assert!(step.expected.kind.is_none_or(|kind| answer.kinds.contains(&kind)), "{told}");
                 assert_eq!(step.expected.events, Some(usize::from(answer.event.is_some())), "{told}");
+                assert_eq!(step.expected.close.is_some(), answer.close.is_some(), "{told}");
+                if let (Some(expected), Some(close)) = (&step.expected.close, &answer.close) {
+                    assert_eq!(expected.code, close.code, "{told}");
+                    // A text that is not the policy's own is nothing that the model knows.
+                    assert!(close.reason.is_none() || expected.reason.is_none() || expected.reason == close.reason, "{told}");
+                }
                 for (name, expectation) in &step.expected.headers {
                     let modelled = match name.to_ascii_lowercase().as_str() {
                         "www-authenticate" => Some(answer.www_authenticate.clone()),
                         "cache-control" => Some(answer.cache_control.map(str::to_owned)),
                         "x-request-id" => answer.request_id.clone().map(Some),
+                        "sec-websocket-protocol" => Some(answer.close.clone().and_then(|close| close.subprotocol)),
+                        "sec-websocket-accept" => Some(answer.close.clone().map(|close| close.accept)),
                         _ => None,
                     };
                     match (modelled, expectation) {

@@ -8,6 +8,7 @@ use super::{
     limits::{Standing, retry_after},
     policy::{BodyShape, ModelPolicy},
     verify::ModelPrincipal,
+    websocket::ModelClose,
 };
 
 /// draft-ietf-httpapi-ratelimit-headers-10, section 6.1.
@@ -17,7 +18,7 @@ const QUOTA_EXCEEDED_TITLE: &str = "Request cannot be satisfied as assigned quot
 /// Everything about a decision that can be seen from outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelAnswer {
-    /// The status; 200 for whatever reaches the handler.
+    /// The status; 200 for whatever reaches the handler, and 101 for a handshake that is completed and closed.
     pub status: u16,
     /// Why it was denied. Where several kinds are true, the first is the model's choice and the others are as good.
     pub kinds: Vec<&'static str>,
@@ -29,6 +30,8 @@ pub struct ModelAnswer {
     pub retry_after: RetryAfter,
     /// The body of a denial, as far as the rules fix it.
     pub body: Option<ModelBody>,
+    /// How a denied handshake is closed.
+    pub close: Option<ModelClose>,
     /// The `Cache-Control` of the answer.
     pub cache_control: Option<&'static str>,
     /// How the quotas stand; empty if nothing is told about them under the names of the draft.
@@ -198,7 +201,8 @@ impl ModelDenial {
         }
     }
 
-    fn own_text<'p>(&self, policy: &'p ModelPolicy) -> Option<&'p String> {
+    /// The policy's own text for it.
+    pub fn own_text<'p>(&self, policy: &'p ModelPolicy) -> Option<&'p String> {
         let texts = &policy.response;
         match (self.status(), self.kinds[0]) {
             (401, "missing") => texts.missing.as_ref().or(texts.unauthorized.as_ref()),

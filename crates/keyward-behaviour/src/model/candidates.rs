@@ -207,7 +207,8 @@ fn decode<E>(written: &[u8], mut broken: impl FnMut(u8) -> Result<u8, E>) -> Res
     Ok(decoded)
 }
 
-fn offered_subprotocols(request: &ModelRequest) -> Vec<String> {
+/// Every subprotocol that is offered, in order.
+pub fn offered_subprotocols(request: &ModelRequest) -> Vec<String> {
     let mut offered = Vec::new();
     for line in request.values("Sec-WebSocket-Protocol") {
         for token in line.split(|byte| *byte == b',') {

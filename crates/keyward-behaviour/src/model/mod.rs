@@ -4,7 +4,8 @@
 //! text of the rules says which. A comparison of an adapter with the core could never find a fault of the core.
 //!
 //! What it leaves out: sessions (R6.4), tickets (R14), stores that are away, Argon2id (R7.3), previous slots of
-//! rotated keys (R7.4) and what happens inside an opened WebSocket (R12.1). Those have tests beside their parts.
+//! rotated keys (R7.4) and what happens inside an opened WebSocket. Those have tests beside their parts, and named cases over real
+//! sockets.
 //!
 //! One module a group of rules; [`Model::decide`] has their order.
 
@@ -24,6 +25,7 @@ pub mod request;
 pub mod target;
 pub mod time;
 pub mod verify;
+pub mod websocket;
 
 use std::collections::BTreeMap;
 
@@ -102,14 +104,14 @@ impl Model {
         let mut trail = Trail::default();
         let end = self.judge(request, more, now, &mut trail);
         let mut answer = match &end {
-            Err(denial) => denial.render(&self.policy),
+            Err(denial) => self.deny(request, denial),
             Ok(pass) => self.pass(request, pass, &trail),
         };
         answer.request_id = target::request_id(&self.policy, request);
         answer.client_ip = trail.client.map(|client| client.address);
         // R9.3: told only where the key was good.
         let standings = match &end {
-            Err(denial) if denial.kinds == ["limited"] => denial.spent.clone(),
+            Err(denial) if denial.kinds == ["limited"] && answer.close.is_none() => denial.spent.clone(),
             Ok(Pass::Guarded(_, standings)) => standings.clone(),
             _ => Vec::new(),
         };
@@ -260,6 +262,16 @@ impl Model {
         }
         add(Subject::Policy, &limits.per_policy);
         charges
+    }
+
+    /// R10, R12.1: the answer of a denied request. A handshake that is closed tells nothing but its reason.
+    fn deny(&self, request: &ModelRequest, denial: &ModelDenial) -> ModelAnswer {
+        match websocket::close(&self.policy, request, denial.own_text(&self.policy)) {
+            Some(close) => {
+                ModelAnswer { status: 101, kinds: denial.kinds.clone(), close: Some(close), ..ModelAnswer::default() }
+            }
+            None => denial.render(&self.policy),
+        }
     }
 
     /// R10.2, R10.3: the answer of whatever reaches the handler.

@@ -354,6 +354,26 @@ pub struct WebSocket {
     /// Origins that may bring a cookie to a handshake, beside the own one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed_origins: Vec<String>,
+    /// What becomes of a handshake that is denied.
+    #[serde(skip_serializing_if = "is_default")]
+    pub on_denial: OnDenial,
+    /// The code with which it is closed; none written is 1008.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub close_code: Option<u16>,
+    /// How many connections a key may hold open. The model opens none, and so none is too many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections_per_key: Option<u32>,
+}
+
+/// What becomes of a handshake that is denied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDenial {
+    /// It is answered with the denial.
+    #[default]
+    Refuse,
+    /// It is completed, and closed at once.
+    Close,
 }
 
 impl ModelPolicy {
@@ -535,6 +555,10 @@ mod tests {
             [response]
             challenge = "APIKey"
             strip_credentials = false
+            [websocket]
+            on_denial = "close"
+            close_code = 4001
+            connections_per_key = 3
         "#;
         let policy = ModelPolicy::from_toml(text).unwrap();
         assert_eq!(ModelPolicy::from_toml(&policy.to_toml()).unwrap(), policy);

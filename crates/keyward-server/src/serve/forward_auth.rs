@@ -5,6 +5,8 @@
 //!    carries the description. Its client is found by R2, from the same peer.
 //! 3. A method or target that is missing, repeated or unreadable is 400. What `/auth` itself was called with is never decided.
 //! 4. One decision, one audit event. A WebSocket handshake is refused, never closed: the proxy holds the socket (R12.1).
+//! 5. A GET with a `Sec-WebSocket-Key` is such a handshake. `Upgrade` and `Connection` say so on one connection alone (RFC 9110 §7.6.1),
+//!    and most proxies take them away; the key reaches us, and without it no handshake can be completed.
 
 use std::net::IpAddr;
 
@@ -13,7 +15,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use keyward::{Decision, Guard, Pass, Peer, Principal};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
@@ -131,6 +133,10 @@ impl Family {
         carrier.uri = target;
         for name in DESCRIBING {
             carrier.headers.remove(name);
+        }
+        if carrier.method == Method::GET && carrier.headers.contains_key(header::SEC_WEBSOCKET_KEY) {
+            carrier.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            carrier.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         }
         Ok(carrier)
     }

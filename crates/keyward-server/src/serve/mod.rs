@@ -8,6 +8,7 @@ mod places;
 mod problem;
 mod routes;
 mod shared_limits;
+mod shared_tickets;
 mod shutdown;
 mod stalled;
 
@@ -32,11 +33,14 @@ pub(crate) fn run(arguments: &Serve) -> Result<ExitCode, Failure> {
 }
 
 async fn serve(listen: &str, connections: usize, arguments: &Serve) -> Result<(), Failure> {
-    let configuration = Configuration::read(&arguments.deciding, Access::Create).await?;
+    let mut configuration = Configuration::read(&arguments.deciding, Access::Create).await?;
     // Before anything is shown: whoever reads that we listen may stop us.
     let mut signals = shutdown::Signals::listen()?;
     let audit = audit::Audit::start(configuration.policy())?;
     let limits = shared_limits::connect(arguments, audit.sink()).await?;
+    if let Some(used) = shared_tickets::connect(arguments, &configuration).await? {
+        configuration.note_used_tickets_in(used);
+    }
     let guard = configuration.guard(|builder| {
         let builder = builder.audit(audit.sink()).workers(|job: keyward::Job| drop(tokio::task::spawn_blocking(job)));
         match limits {

@@ -1,10 +1,11 @@
 //! Limits that several servers share, in Redis.
 
+use std::ffi::OsStr;
 use std::sync::Arc;
 
 use keyward::audit::{AuditEvent, AuditSink};
 use keyward::{Answer, Random as _, SystemRandom};
-use keyward_redis::{AwayMode, OpenErrorKind, RedisLimits};
+use keyward_redis::{AwayMode, OpenError, OpenErrorKind, RedisLimits};
 
 use crate::arguments::Serve;
 use crate::failure::Failure;
@@ -15,7 +16,7 @@ use crate::setting::Setting;
 pub(super) async fn connect(arguments: &Serve, sink: Arc<dyn AuditSink>) -> Result<Option<RedisLimits>, Failure> {
     let (mode, nodes) = (away_mode(arguments.redis_away())?, nodes(arguments.redis_nodes())?);
     let Some(Setting { value, name }) = arguments.redis() else { return Ok(None) };
-    let url = value.to_str().ok_or_else(|| Failure::Configuration(format!("{name}: it is no text")))?;
+    let url = url(&value, name)?;
     let mut builder = RedisLimits::builder(url).mode(mode).nodes(nodes).may_start_away().on_switch(move |switch| {
         let mode = match switch.mode {
             AwayMode::Local => "local",
@@ -32,11 +33,7 @@ pub(super) async fn connect(arguments: &Serve, sink: Arc<dyn AuditSink>) -> Resu
     if let Some(Setting { value, .. }) = arguments.redis_namespace() {
         builder = builder.namespace(value.to_string_lossy());
     }
-    let limits = builder.connect().await.map_err(|error| match error.kind() {
-        OpenErrorKind::Address => Failure::Configuration(format!("{name}: {error}")),
-        OpenErrorKind::Namespace => Failure::Configuration(format!("--redis-namespace: {error}")),
-        _ => Failure::Fault(format!("{name}: {error}")),
-    })?;
+    let limits = builder.connect().await.map_err(|error| cannot_open(name, &error))?;
     if arguments.deciding.keys.is_some() {
         tracing::warn!(
             "the keys of `--keys` get new ids in each process, and limits are counted by id: each server counts its own"
@@ -44,6 +41,18 @@ pub(super) async fn connect(arguments: &Serve, sink: Arc<dyn AuditSink>) -> Resu
     }
     tracing::info!(%mode, nodes, away = limits.statistics().away, "limits: in Redis");
     Ok(Some(limits))
+}
+
+pub(super) fn url<'v>(value: &'v OsStr, name: &str) -> Result<&'v str, Failure> {
+    value.to_str().ok_or_else(|| Failure::Configuration(format!("{name}: it is no text")))
+}
+
+pub(super) fn cannot_open(name: &str, error: &OpenError) -> Failure {
+    match error.kind() {
+        OpenErrorKind::Address => Failure::Configuration(format!("{name}: {error}")),
+        OpenErrorKind::Namespace => Failure::Configuration(format!("--redis-namespace: {error}")),
+        _ => Failure::Fault(format!("{name}: {error}")),
+    }
 }
 
 fn away_mode(setting: Option<Setting>) -> Result<AwayMode, Failure> {

@@ -15,6 +15,7 @@ mod scan;
 mod serve;
 mod server;
 mod shared_limits;
+mod tickets;
 mod usage;
 
 use std::io::Write;
@@ -30,6 +31,8 @@ fn keyward() -> Command {
         "KEYWARD_POLICY",
         "KEYWARD_DATABASE",
         "KEYWARD_PEPPER_FILE",
+        "KEYWARD_SERVER_SECRET",
+        "KEYWARD_SERVER_SECRET_FILE",
         "KEYWARD_LISTEN",
         "KEYWARD_MAX_CONNECTIONS",
         "KEYWARD_REDIS",

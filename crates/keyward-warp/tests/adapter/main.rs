@@ -3,6 +3,8 @@
 mod answers;
 mod connections;
 mod hostile;
+#[cfg(feature = "websocket")]
+mod live;
 mod patience;
 mod rejections;
 mod support;

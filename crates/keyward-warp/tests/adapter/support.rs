@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyward::audit::{AuditEvent, AuditSink};
-use keyward::key::Record;
+use keyward::clock::Now;
+use keyward::key::{KeyId, Record};
 use keyward::store::{KeyStore, Presented};
-use keyward::{Answer, Guard, Keys, MemoryStore, NewKey, Policy};
+use keyward::ticket::{ServerSecret, Tickets};
+use keyward::{Answer, Guard, Keys, MemoryStore, NewKey, Policy, SystemRandom};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +22,7 @@ pub(crate) struct Service {
     pub(crate) plain: String,
     /// A key with `reports:read`.
     pub(crate) reader: String,
+    pub(crate) keys: Keys,
     events: Events,
 }
 
@@ -33,10 +36,11 @@ pub(crate) async fn guard(policy: &str, slow: bool) -> Service {
     let guard = Guard::builder(Policy::from_toml("policy.toml", policy).unwrap())
         .store(Store { keys: memory, slow })
         .audit(Sink { events: events.clone(), slow })
+        .tickets(Tickets::new(ServerSecret::generate(&SystemRandom).unwrap()))
         .build()
         .unwrap();
     let (plain, reader) = (plain.secret().expose().to_owned(), reader.secret().expose().to_owned());
-    Service { address: ([127, 0, 0, 1], 0).into(), guard, plain, reader, events }
+    Service { address: ([127, 0, 0, 1], 0).into(), guard, plain, reader, keys, events }
 }
 
 pub(crate) async fn start<F>(policy: &str, routes: impl FnOnce(Guard) -> F) -> Service
@@ -109,9 +113,8 @@ struct Store {
     slow: bool,
 }
 
-impl KeyStore for Store {
-    fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
-        let found = self.keys.find(presented);
+impl Store {
+    fn answer(&self, found: Answer<Option<Arc<Record>>>) -> Answer<Option<Arc<Record>>> {
         if !self.slow {
             return found;
         }
@@ -119,6 +122,16 @@ impl KeyStore for Store {
             tokio::time::sleep(Duration::from_millis(1)).await;
             found.wait().await
         }))
+    }
+}
+
+impl KeyStore for Store {
+    fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
+        self.answer(self.keys.find(presented))
+    }
+
+    fn find_by_id(&self, id: &KeyId, now: Now) -> Answer<Option<Arc<Record>>> {
+        self.answer(self.keys.find_by_id(id, now))
     }
 }
 

@@ -21,12 +21,16 @@ async fn a_filter_outside_every_guard_fails_closed() {
     let routes = routes.or(warp::path!("client").and(client_address()).map(|_| "in"));
     let routes = routes.or(warp::path!("id").and(request_id()).map(|_| "in"));
     let routes = routes.or(warp::path!("scoped").and(scoped).map(|| "in"));
+    let routes = routes.or(warp::path!("token").and(keyward_warp::ticket()));
+    #[cfg(feature = "websocket")]
+    let routes = routes.or(warp::path!("live").and(keyward_warp::live_socket()).map(|_| "in"));
+    let live: &[&str] = if cfg!(feature = "websocket") { &["/live"] } else { &[] };
     for service in [
         BoxCloneService::new(warp::service(routes.clone())),
         BoxCloneService::new(warp::service(routes.recover(keyward_warp::recover))),
     ] {
-        for target in ["/who", "/maybe", "/client", "/id", "/scoped"] {
-            let request = Request::get(target).header("X-API-Key", "any").body(Empty::<Bytes>::new()).unwrap();
+        for target in ["/who", "/maybe", "/client", "/id", "/scoped", "/token"].iter().chain(live) {
+            let request = Request::get(*target).header("X-API-Key", "any").body(Empty::<Bytes>::new()).unwrap();
             let answer = service.clone().oneshot(request).await.unwrap();
             assert_eq!(answer.status(), 500, "{target}");
             let text = answer.into_body().collect().await.unwrap().to_bytes();

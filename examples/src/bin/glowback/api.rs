@@ -15,6 +15,7 @@ use crate::body_limit::limit_body;
 use crate::errors::{ApiError, in_v1_shape};
 use crate::log::log_request;
 use crate::runs::{Run, Runs};
+use crate::stream::stream;
 
 pub(crate) fn router(guard: Guard, max_body_bytes: usize) -> Router {
     let runs = Runs::default();
@@ -30,6 +31,7 @@ fn routes(runs: Runs, max_body_bytes: usize) -> Router {
         .route("/healthz", get(healthz))
         .route("/backtests", get(list).post(create))
         .route("/backtests/{run_id}", get(show))
+        .route("/backtests/{run_id}/stream", get(stream))
         .fallback(|| async { ApiError::not_found("Not Found") })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         // `limit_body` has judged the body already, by the limit that the environment names.

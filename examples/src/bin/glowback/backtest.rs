@@ -49,6 +49,16 @@ pub(crate) struct Outcome {
     max_drawdown: f64,
 }
 
+/// The end of one trading day.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Day {
+    #[serde(serialize_with = "day::serialize")]
+    date: Date,
+    equity: f64,
+    /// So many until then.
+    trades: usize,
+}
+
 impl Order {
     /// Reads a body.
     pub(crate) fn read(body: &[u8]) -> Result<Self, ApiError> {
@@ -77,33 +87,46 @@ impl Order {
         }
     }
 
-    /// Trades at each day's close, by what was known at the close before.
+    /// How it went in all.
     pub(crate) fn run(&self) -> Outcome {
-        let prices = self.prices();
-        let (mut cash, mut shares, mut trades) = (self.initial_capital, 0.0, 0);
-        let (mut equity, mut peak, mut max_drawdown) = (cash, cash, 0.0_f64);
-        for (day, &price) in prices.iter().enumerate() {
-            let wants_in = self.strategy.wants_in(&prices[..day]);
-            if wants_in && shares == 0.0 {
-                (shares, cash, trades) = (cash / price, 0.0, trades + 1);
-            } else if !wants_in && shares > 0.0 {
-                (cash, shares, trades) = (shares * price, 0.0, trades + 1);
-            }
-            equity = cash + shares * price;
-            peak = peak.max(equity);
-            max_drawdown = max_drawdown.max(1.0 - equity / peak);
+        let days = self.days();
+        let (mut peak, mut max_drawdown) = (self.initial_capital, 0.0_f64);
+        for day in &days {
+            peak = peak.max(day.equity);
+            max_drawdown = max_drawdown.max(1.0 - day.equity / peak);
         }
+        let (trades, final_equity) = days.last().map_or((0, self.initial_capital), |day| (day.trades, day.equity));
         Outcome {
-            trading_days: prices.len(),
+            trading_days: days.len(),
             trades,
-            final_equity: equity,
-            total_return: equity / self.initial_capital - 1.0,
+            final_equity,
+            total_return: final_equity / self.initial_capital - 1.0,
             max_drawdown,
         }
     }
 
+    /// How it stood at the end of each day. Trades are made at a day's close, by what was known at the close before.
+    pub(crate) fn days(&self) -> Vec<Day> {
+        let closes = self.closes();
+        let prices: Vec<f64> = closes.iter().map(|(_, price)| *price).collect();
+        let (mut cash, mut shares, mut trades) = (self.initial_capital, 0.0, 0);
+        closes
+            .iter()
+            .enumerate()
+            .map(|(index, &(date, price))| {
+                let wants_in = self.strategy.wants_in(&prices[..index]);
+                if wants_in && shares == 0.0 {
+                    (shares, cash, trades) = (cash / price, 0.0, trades + 1);
+                } else if !wants_in && shares > 0.0 {
+                    (cash, shares, trades) = (shares * price, 0.0, trades + 1);
+                }
+                Day { date, equity: cash + shares * price, trades }
+            })
+            .collect()
+    }
+
     /// One close for each weekday: a walk whose steps come from the symbol and the day alone.
-    fn prices(&self) -> Vec<f64> {
+    fn closes(&self) -> Vec<(Date, f64)> {
         let seed = self.symbol.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte.to_ascii_uppercase())).wrapping_mul(0x0100_0000_01b3)
         });
@@ -115,7 +138,7 @@ impl Order {
             // From -2 % to a little more than +2 %, in steps of a hundredth.
             let step = scrambled(seed ^ number) % 409;
             price *= 0.98 + step as f64 / 10_000.0;
-            price
+            (day, price)
         })
         .collect()
     }

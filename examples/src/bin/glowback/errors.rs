@@ -37,6 +37,11 @@ impl ApiError {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, code: "method-not-allowed", message: "Method Not Allowed".to_owned() }
     }
 
+    pub(crate) fn upgrade_required() -> Self {
+        let message = "This is a WebSocket: send its handshake";
+        Self { status: StatusCode::UPGRADE_REQUIRED, code: "upgrade-required", message: message.to_owned() }
+    }
+
     pub(crate) fn body_too_large() -> Self {
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, code: "body-too-large", message: "Request body too large".to_owned() }
     }

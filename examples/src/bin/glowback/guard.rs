@@ -22,6 +22,9 @@ fn policy(settings: &Settings) -> Result<Policy, ConfigError> {
         .sources([Source::bearer(), Source::header("X-API-Key"), Source::query("api_key")])
         .resolution("first-valid")
         .realm("glowback")
+        // Browsers do not tell a page of a handshake that was refused; of a close frame they do.
+        .websocket_on_denial("close")
+        .websocket_close_code(1008)
         .open_paths(["/healthz", "/v1/healthz"])
         // Everything but the health check needs a key, and no page of another origin is served here.
         .preflight("guard")

@@ -1,0 +1,171 @@
+//! Open connections end with their key, whatever the handler does.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use http::Request;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use keyward::{NewKey, SocketEnd, Timestamp};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::support::{Store, closed, is_open, start, until};
+
+/// How long an open connection may outlive its key.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+const STORES: [Store; 2] = [Store::Memory, Store::Cached];
+
+async fn ends_at_once(client: &mut WebSocketStream<impl AsyncRead + AsyncWrite + Unpin>) {
+    let began = Instant::now();
+    assert_eq!(closed(client).await.unwrap(), (1008, SocketEnd::KeyEnded.reason().to_owned()));
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+}
+
+/// Longer than a key's connection may outlive it.
+async fn some_sweeps() {
+    tokio::time::sleep(2 * keyward::Sweeper::INTERVAL).await;
+}
+
+#[tokio::test]
+async fn whatever_the_handler_does_its_connection_ends_with_the_key() {
+    for store in STORES {
+        let service = start("", store).await;
+        let (id, key) = service.key().await;
+        let (_, other) = service.key().await;
+        let mut clients = Vec::new();
+        for target in ["/ws", "/ws/waits", "/ws/splits", "/ws/sends"] {
+            clients.push(service.open(target, &key).await);
+        }
+        let mut others = service.open("/ws", &other).await;
+        some_sweeps().await;
+        assert!(is_open(&mut clients[0]).await);
+        service.keys.revoke(&id).await.unwrap();
+        let began = Instant::now();
+        // At the same time, as their clients would: who reads late sees late.
+        let ends = futures_util::future::join_all(clients.iter_mut().map(closed)).await;
+        for end in ends {
+            assert_eq!(end.unwrap(), (1008, SocketEnd::KeyEnded.reason().to_owned()), "{store:?}");
+        }
+        assert!(began.elapsed() < 2 * AT_ONCE, "{:?}", began.elapsed());
+        // The one of another key is all that is left.
+        until(|| service.open_now() == 1).await;
+        some_sweeps().await;
+        assert!(is_open(&mut others).await);
+    }
+}
+
+#[tokio::test]
+async fn it_ends_within_a_second() {
+    for store in STORES {
+        let service = start("", store).await;
+        let (id, key) = service.key().await;
+        let mut client = service.open("/ws", &key).await;
+        // Not in step with whoever looks after it.
+        tokio::time::sleep(Duration::from_millis(620)).await;
+        service.keys.revoke(&id).await.unwrap();
+        ends_at_once(&mut client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_ends_when_its_key_expires() {
+    for store in STORES {
+        let service = start("", store).await;
+        let expiry = Timestamp::from_unix_seconds(1_800_000_060);
+        let made = service.keys.create(NewKey::named("brief").expires_at(expiry)).await.unwrap();
+        let mut client = service.open("/ws", made.secret().expose()).await;
+        service.clock.advance(Duration::from_secs(59));
+        some_sweeps().await;
+        assert!(is_open(&mut client).await);
+        service.clock.advance(Duration::from_secs(1));
+        ends_at_once(&mut client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_by_a_previous_secret_stays_for_its_grace() {
+    for store in STORES {
+        let service = start("", store).await;
+        let (id, before) = service.key().await;
+        let mut by_previous = service.open("/ws", &before).await;
+        let rotated = service.keys.rotate(&id, Duration::from_secs(60)).await.unwrap();
+        let mut by_current = service.open("/ws", rotated.secret().expose()).await;
+        service.clock.advance(Duration::from_secs(59));
+        some_sweeps().await;
+        assert!(is_open(&mut by_previous).await);
+        service.clock.advance(Duration::from_secs(1));
+        ends_at_once(&mut by_previous).await;
+        some_sweeps().await;
+        assert!(is_open(&mut by_current).await);
+    }
+}
+
+#[tokio::test]
+async fn a_key_has_as_many_connections_as_the_policy_says() {
+    for store in STORES {
+        let service = start("[websocket]\nconnections_per_key = 2", store).await;
+        let (_, key) = service.key().await;
+        let (_, other) = service.key().await;
+        let mut first = service.open("/ws", &key).await;
+        let _second = service.open("/ws/splits", &key).await;
+        assert_eq!(service.refused("/ws", &key).await, 429);
+        let _others = service.open("/ws", &other).await;
+        first.close(None).await.unwrap();
+        until(|| service.open_now() == 2).await;
+        let _third = service.open("/ws", &key).await;
+        assert_eq!(service.refused("/ws", &key).await, 429);
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_the_handler_does_not_complete_frees_its_place() {
+    let service = start("[websocket]\nconnections_per_key = 1", Store::Memory).await;
+    let (_, key) = service.key().await;
+    for _ in 0..3 {
+        let lines = format!("Connection: upgrade\r\nUpgrade: websocket\r\nX-API-Key: {key}\r\nConnection: close\r\n");
+        let answer = service.send(format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n")).await.unwrap();
+        assert_eq!(crate::support::status(&answer), 400, "{answer}");
+    }
+    let _client = service.open("/ws", &key).await;
+}
+
+#[tokio::test]
+async fn nobody_s_connection_ends_with_no_key() {
+    let service = start("[[routes]]\npath = '/ws'\noptional = true", Store::Memory).await;
+    let (mut client, _) = service.connect("/ws", &[]).await.unwrap();
+    some_sweeps().await;
+    assert!(is_open(&mut client).await);
+}
+
+/// RFC 8441: a WebSocket is a stream of HTTP/2, opened by CONNECT.
+#[tokio::test]
+async fn over_http2_it_ends_with_its_key_too() {
+    let service = start("[websocket]\non_denial = 'close'", Store::Memory).await;
+    let (id, key) = service.key().await;
+    let stream = TokioIo::new(TcpStream::connect(service.address).await.unwrap());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake::<_, _, Body>(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    // The server's settings, which say that it takes such streams, come with its first answer at the latest.
+    sender.send_request(Request::get("http://localhost/nothing").body(Body::empty()).unwrap()).await.unwrap();
+    let mut open = async |key: &str| {
+        let request = Request::connect("http://localhost/ws")
+            .extension(hyper::ext::Protocol::from_static("websocket"))
+            .header("sec-websocket-version", "13")
+            .header("x-api-key", key);
+        sender.send_request(request.body(Body::empty()).unwrap()).await.unwrap()
+    };
+    // There is no connection to complete and to close: one of its streams is refused.
+    assert_eq!(open("wrong").await.status(), 401);
+    let answer = open(&key).await;
+    assert_eq!(answer.status(), 200);
+    let upgraded = TokioIo::new(hyper::upgrade::on(answer).await.unwrap());
+    let mut client = WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await;
+    assert!(is_open(&mut client).await);
+    service.keys.revoke(&id).await.unwrap();
+    ends_at_once(&mut client).await;
+}
