@@ -286,13 +286,31 @@ fn networks() -> impl Strategy<Value = Network> {
     ];
     let deny = prop_oneof![5 => Just(vec![]), 1 => Just(vec!["127.0.0.2"]), 1 => Just(vec!["198.51.100.0/24", "2001:db8::/64"])];
     let header = option::weighted(0.5, select(vec!["X-Forwarded-For", "Forwarded", "X-Real-IP"]));
-    (allow, deny, header, prop::bool::weighted(0.15)).prop_map(|(allow, deny, header, trust_all)| Network {
-        allow: allow.map(|list| owned(&list)),
-        deny: owned(&deny),
-        trusted_proxies: if header.is_some() && !trust_all { owned(&["127.0.0.3/32", "10.0.0.0/8"]) } else { Vec::new() },
-        insecure_trust_all_proxies: header.is_some() && trust_all,
-        client_address_header: header.map(str::to_owned),
+    let trust = prop_oneof![6 => Just(Trust::Named), 1 => Just(Trust::Everybody), 2 => (1..=3_usize).prop_map(Trust::Hops)];
+    (allow, deny, header, trust).prop_map(|(allow, deny, header, trust)| {
+        let mut network = Network {
+            allow: allow.map(|list| owned(&list)),
+            deny: owned(&deny),
+            client_address_header: header.map(str::to_owned),
+            ..Network::default()
+        };
+        match (header, trust) {
+            (None, _) => {}
+            (_, Trust::Named) => network.trusted_proxies = owned(&["127.0.0.3/32", "10.0.0.0/8"]),
+            (_, Trust::Everybody) => network.insecure_trust_all_proxies = true,
+            // No proxy adds to what it holds.
+            (Some("X-Real-IP"), Trust::Hops(_)) => network.trusted_hops = Some(1),
+            (_, Trust::Hops(hops)) => network.trusted_hops = Some(hops),
+        }
+        network
     })
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Trust {
+    Named,
+    Everybody,
+    Hops(usize),
 }
 
 /// Counts that divide their window: whether the fraction of a nanosecond counts is no rule's business.

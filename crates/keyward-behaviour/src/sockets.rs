@@ -1,6 +1,7 @@
 //! The named cases of real WebSockets: opened through the guard or not (R12), by tickets (R14), and for how long.
 
 mod client;
+mod closing;
 mod live;
 mod opening;
 mod tickets;
@@ -35,7 +36,7 @@ impl fmt::Debug for SocketCase {
 
 /// Every case of how sockets open.
 pub fn all() -> Vec<SocketCase> {
-    opening::cases().into_iter().chain(tickets::cases()).collect()
+    [opening::cases(), closing::cases(), tickets::cases()].into_iter().flatten().collect()
 }
 
 /// Every case of how they end with their key, for adapters whose

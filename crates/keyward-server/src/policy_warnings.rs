@@ -98,6 +98,7 @@ struct Access {
 struct Network {
     trusted_proxies: Option<Spanned<Vec<String>>>,
     insecure_trust_all_proxies: Option<Spanned<bool>>,
+    trusted_hops: Option<Spanned<u32>>,
     client_address_header: Option<Spanned<String>>,
 }
 
@@ -195,7 +196,6 @@ impl PolicyText {
         warnings
     }
 
-    /// R15 is for policies that have configured keys and nothing else.
     /// R1.3: `/x/*` is not `/x`, which the handler of many a router's tail answers as well.
     fn below_only(&self) -> Vec<Warning> {
         let routes = &self.said.routes;
@@ -213,6 +213,7 @@ impl PolicyText {
             .collect()
     }
 
+    /// R15 is for policies that have configured keys and nothing else.
     fn without_keys(&self) -> Vec<Warning> {
         let Some(flag) = is_on(self.said.access.insecure_allow_without_keys.as_ref()) else { return Vec::new() };
         let (problem, mend) = if self.asks_the_store() {
@@ -238,6 +239,16 @@ impl PolicyText {
                 mend: "name the proxies in `trusted_proxies`",
                 is_said_by_guards: true,
             });
+        }
+        if let Some(hops) = &network.trusted_hops {
+            warnings.push(Warning {
+                line: self.line(hops),
+                field: "network.trusted_hops",
+                problem: "whoever can reach this program other than through exactly so many proxies can choose the address that they are known by",
+                mend: "make sure that nobody can, or name the proxies in `trusted_proxies`",
+                is_said_by_guards: true,
+            });
+            return warnings;
         }
         match (proxies_line, &network.client_address_header) {
             (Some(line), None) => warnings.push(Warning {
@@ -303,6 +314,7 @@ mod tests {
             ("[network]\n\ntrusted_proxies = [\"10.0.0.1\"]", &[(Some(3), "network.trusted_proxies")]),
             ("[network]\ntrusted_proxies = [\"10.0.0.1\"]\nclient_address_header = \"X-Real-IP\"", &[]),
             ("[network]\ntrusted_proxies = []", &[]),
+            ("[network]\nclient_address_header = \"Forwarded\"\ntrusted_hops = 1", &[(Some(3), "network.trusted_hops")]),
             ("[[routes]]\npath = \"/x/*\"\nscopes = [\"a:b\"]", &[(Some(2), "routes.path")]),
             ("[[routes]]\npath = \"/x/*\"\nkinds = [\"a\"]", &[(Some(2), "routes.path")]),
             ("[[routes]]\npath = \"/x/*\"\noptional = true", &[]),

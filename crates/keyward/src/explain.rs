@@ -24,6 +24,9 @@ pub struct Explanation {
     pub denial: Option<&'static str>,
     /// The client's address, through the trusted proxies.
     pub client_ip: Option<IpAddr>,
+    /// Whether the way to the client could not be read to its end (R2.2): the address is that of the last good hop, and fails every
+    /// allow-list and every deny-list that is not empty.
+    pub client_is_flagged: bool,
     /// What the sources held, in their order, and what came of it.
     pub candidates: Vec<CandidateTold>,
     /// The steps, in their order.
@@ -161,6 +164,7 @@ impl Explanation {
             principal,
             denial: denial.map(Kind::as_str),
             client_ip: client.address,
+            client_is_flagged: client.flagged,
             candidates: trace.candidates,
             steps: trace.steps,
             response,

@@ -19,11 +19,13 @@ use crate::explain::Explanation;
 use crate::head::{Head, OwnedHead};
 use crate::key::{Peppers, Verifications};
 use crate::limit::{FailureBudget, Limits, LocalLimits};
+use crate::network::UnnamedClients;
 use crate::order::{Patience, Stop, judge};
 use crate::plan::HeaderPlan;
 use crate::policy::{ConfigError, Policy};
 use crate::proof::{Allowed, AuthenticatorName};
 use crate::random::{Random, SystemRandom};
+use crate::request_id::RequestId;
 use crate::respond::{self, Renderer};
 use crate::scope::Requirement;
 use crate::sockets::Sockets;
@@ -76,6 +78,7 @@ pub(crate) struct Parts {
     pub(crate) renderer: Option<Arc<dyn Renderer>>,
     /// Whether some rule needs the client's address (R2.3).
     pub(crate) needs_client: bool,
+    pub(crate) unnamed_clients: UnnamedClients,
     /// R15, decided once.
     pub(crate) open: bool,
 }
@@ -206,6 +209,12 @@ impl Guard {
     /// The headers that [`Head::header`] is asked for, in the order of [`Wanted::index`](crate::Wanted::index).
     pub fn headers(&self) -> &[HeaderName] {
         self.parts.plan.names()
+    }
+
+    /// The id of a request (R1.1), for answers that a program gives by itself, before it asks for a decision: the client's own where
+    /// it is harmless, as a decision would have it, else a new one.
+    pub fn request_id(&self, head: &dyn Head) -> RequestId {
+        RequestId::choose(self.parts.plan.request_id(head), &*self.parts.random)
     }
 
     /// What is taken out of requests before a handler sees them.
@@ -416,6 +425,9 @@ impl GuardBuilder {
         if matches!(policy.trusted_proxies, crate::network::TrustedProxies::Everybody) {
             tracing::warn!(target: "keyward", "insecure_trust_all_proxies is set: anybody can choose the address that they are known by");
         }
+        if let crate::network::TrustedProxies::Hops(hops) = policy.trusted_proxies {
+            tracing::warn!(target: "keyward", %hops, "trusted_hops is set: whoever can reach this service other than through exactly so many proxies can choose the address that they are known by");
+        }
         let names_proxies = !matches!(policy.trusted_proxies, crate::network::TrustedProxies::Nobody);
         if names_proxies && policy.client_header.is_none() {
             tracing::warn!(target: "keyward", "trusted_proxies is set and client_address_header is not: every client behind a proxy has the proxy's address, to which no failure is charged");
@@ -492,6 +504,7 @@ impl GuardBuilder {
             random: self.random,
             renderer: self.renderer,
             needs_client,
+            unnamed_clients: UnnamedClients::default(),
             open,
             policy,
         };

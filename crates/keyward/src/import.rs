@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::credential::Secret;
 use crate::key::{Argon2Hash, KeyDigest};
 use crate::limit::Quota;
-use crate::network::AddressList;
+use crate::network::{AddressList, BadNetwork};
 use crate::scope::Scope;
 use crate::store::unhex;
 
@@ -158,8 +158,12 @@ fn read_row(line: &str, held_in_memory: bool) -> Result<ImportedKey, String> {
         Some(none) if none.is_empty() => {
             return Err("`allowed_ips` is empty, which admits nobody: leave it out for anybody".to_owned());
         }
-        Some(networks) => Some(AddressList::parse(networks).map_err(|_| {
-            "one of `allowed_ips` is no address and no network: write 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32".to_owned()
+        Some(networks) => Some(AddressList::parse(networks).map_err(|error| match error {
+            // What it is may be a key in the wrong column.
+            BadNetwork::Unreadable(_) => {
+                "one of `allowed_ips` is no address and no network: write 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32".to_owned()
+            }
+            readable => format!("one of `allowed_ips`, {readable}"),
         })?),
     };
     if let Some(OneOrMore::More(quotas)) = &row.limit {

@@ -67,7 +67,7 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
             now: guard.clock.now(),
             request_id: RequestId::choose(guard.plan.request_id(head), &*guard.random),
             path: None,
-            client: Client { address: None, flagged: false, is_proxy: false },
+            client: Client::default(),
             extra,
             extra_optional,
             presented: None,
@@ -99,6 +99,13 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
             Some(address) => address.to_string(),
             None => "unknown".to_owned(),
         });
+    }
+
+    /// Warns of a proxy that names no client.
+    pub(crate) fn tell_unnamed_client(&self, guard: &Parts) {
+        if let (true, None, Some(header)) = (self.client.is_unnamed, &self.trace, guard.policy.client_header) {
+            guard.unnamed_clients.tell(&self.client, header, self.now.steady);
+        }
     }
 
     /// R2.3. Sharing one bucket among all whose address is unknown would let one of them lock out the others.

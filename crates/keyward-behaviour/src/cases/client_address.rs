@@ -35,6 +35,40 @@ insecure_trust_all_proxies = true
 client_address_header = 'X-Forwarded-For'
 ";
 
+const TWO_HOPS: &str = "
+[network]
+trusted_hops = 2
+client_address_header = 'X-Forwarded-For'
+";
+
+const TWO_HOPS_FORWARDED: &str = "
+[network]
+trusted_hops = 2
+client_address_header = 'Forwarded'
+";
+
+const ONE_HOP: &str = "
+[network]
+trusted_hops = 1
+client_address_header = 'X-Real-IP'
+";
+
+const TWO_HOPS_ALLOWING: &str = "
+[network]
+allow = ['203.0.113.0/24', '127.0.0.0/8']
+trusted_hops = 2
+client_address_header = 'X-Forwarded-For'
+";
+
+const TWO_HOPS_WITH_LIMITS: &str = "
+[limits]
+per_address = ['1/minute']
+failures = '1/minute'
+[network]
+trusted_hops = 2
+client_address_header = 'X-Forwarded-For'
+";
+
 const ALLOWING: &str = "
 [network]
 allow = ['203.0.113.0/24', '127.0.0.0/8', '10.0.0.0/8']
@@ -78,6 +112,23 @@ pub(super) fn cases() -> Vec<Case> {
             .ask("GET /a\nX-API-Key: wrong", denied("failures-limited"))
             .ask("GET /a\nX-API-Key: wrong\nX-Forwarded-For: 203.0.113.9", denied("unknown"))
             .ask("GET /a\nX-API-Key: wrong\nX-Forwarded-For: 203.0.113.9", denied("failures-limited")),
+        case("R2.5 who is behind fewer proxies than are trusted passes no list", TWO_HOPS_ALLOWING)
+            .ask("GET /optional/a\nX-Forwarded-For: 203.0.113.9, 10.0.0.1", anonymous().body("/client_ip", "203.0.113.9"))
+            .ask("GET /optional/a\nX-Forwarded-For: 203.0.113.9", denied("address"))
+            .ask("GET /optional/a\nX-Forwarded-For: 203.0.113.9, rubbish, 10.0.0.1", denied("address"))
+            .ask("GET /optional/a", denied("address"))
+            .ask("GET /optional/a\nX-Forwarded-For: 198.51.100.7, 10.0.0.1", denied("address")),
+        case("R2.5 whatever the peer's address, it is the last of the proxies", TWO_HOPS)
+            .from("127.0.0.2")
+            .ask("GET /optional/a\nX-Forwarded-For: 203.0.113.9, 10.0.0.1", anonymous().body("/client_ip", "203.0.113.9"))
+            .from("127.0.0.9")
+            .ask("GET /optional/a\nX-Forwarded-For: 203.0.113.9, 10.0.0.1", anonymous().body("/client_ip", "203.0.113.9")),
+        case("R2.5 who cannot be told from others behind a hop shares a budget with them", TWO_HOPS_WITH_LIMITS)
+            .ask("GET /a\nX-API-Key: wrong", denied("unknown"))
+            .ask("GET /a\nX-API-Key: wrong\nX-Forwarded-For: 203.0.113.9", denied("failures-limited"))
+            .ask("GET /a\nX-API-Key: wrong\nX-Forwarded-For: 203.0.113.9, 10.0.0.1", denied("unknown"))
+            .ask("GET /a\nX-API-Key: wrong\nX-Forwarded-For: 203.0.113.9, 10.0.0.2", denied("failures-limited")),
+        invented_hops(),
         aliases(),
         listed_by_connection(),
         case("R2.2 an unreadable hop fails an allow-list", ALLOWING)
@@ -242,6 +293,58 @@ pub(super) fn cases() -> Vec<Case> {
             "X-Real-IP: 198.51.100.7\nX-Real-IP: 203.0.113.9",
             "203.0.113.9",
         ),
+        ("R2.5 one element fewer than proxies leaves the peer", TWO_HOPS, "X-Forwarded-For: 203.0.113.9", "127.0.0.9"),
+        (
+            "R2.5 of as many elements as proxies the leftmost counts",
+            TWO_HOPS,
+            "X-Forwarded-For: 203.0.113.9, 10.0.0.1",
+            "203.0.113.9",
+        ),
+        (
+            "R2.5 of one element more than proxies the second from the left counts",
+            TWO_HOPS,
+            "X-Forwarded-For: 198.51.100.7, 203.0.113.9, 10.0.0.1",
+            "203.0.113.9",
+        ),
+        ("R2.5 without the header the peer counts", TWO_HOPS, "X-Other: 1", "127.0.0.9"),
+        (
+            "R2.5 hops are counted through all lines",
+            TWO_HOPS,
+            "X-Forwarded-For: 198.51.100.7\nX-Forwarded-For: 203.0.113.9\nX-Forwarded-For: 10.0.0.1",
+            "203.0.113.9",
+        ),
+        (
+            "R2.5 what the inner proxies wrote is counted and not read",
+            TWO_HOPS,
+            "X-Forwarded-For: 203.0.113.9, unknown",
+            "203.0.113.9",
+        ),
+        ("R2.5 an empty element is one", TWO_HOPS, "X-Forwarded-For: 203.0.113.9,", "203.0.113.9"),
+        (
+            "R2.5 an element that cannot be read in the client's place leaves the peer",
+            TWO_HOPS,
+            "X-Forwarded-For: 198.51.100.7, unknown, 10.0.0.1",
+            "127.0.0.9",
+        ),
+        (
+            "R2.5 hops of Forwarded are counted outside quotes",
+            TWO_HOPS_FORWARDED,
+            "Forwarded: for=203.0.113.9, by=\"a, for=198.51.100.1\"",
+            "203.0.113.9",
+        ),
+        (
+            "R2.5 a quote that does not end leaves nothing to be counted",
+            TWO_HOPS_FORWARDED,
+            "Forwarded: for=203.0.113.9, for=\"198.51.100.1",
+            "127.0.0.9",
+        ),
+        (
+            "R2.5 a quote that does not end ends with its line, beyond the client's",
+            TWO_HOPS_FORWARDED,
+            "Forwarded: for=\"198.51.100.1\nForwarded: for=203.0.113.9, for=10.0.0.1",
+            "203.0.113.9",
+        ),
+        ("R2.5 X-Real-IP has one hop", ONE_HOP, "X-Real-IP: 203.0.113.9", "203.0.113.9"),
     ] {
         cases.push(
             case(name, policy)
@@ -250,6 +353,20 @@ pub(super) fn cases() -> Vec<Case> {
         );
     }
     cases
+}
+
+/// What a client writes stands left of what the proxies add.
+fn invented_hops() -> Case {
+    let mut invented = case("R2.5 elements that a client makes up change nothing", TWO_HOPS);
+    for made_up in ["127.0.0.1", "198.51.100.7, 198.51.100.8", "rubbish", "", ",,,", "\"", "203.0.113.1, unknown, ::1"] {
+        for between in [", ", "\nX-Forwarded-For: "] {
+            invented = invented.ask(
+                &format!("GET /optional/a\nX-Forwarded-For: {made_up}{between}203.0.113.9, 10.0.0.1"),
+                anonymous().body("/client_ip", "203.0.113.9"),
+            );
+        }
+    }
+    invented
 }
 
 fn aliases() -> Case {

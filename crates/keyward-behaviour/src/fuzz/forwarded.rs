@@ -1,6 +1,6 @@
 //! `Forwarded`, `X-Forwarded-For` and `X-Real-IP`: the client's address must be the one that the model walks to.
 //!
-//! An input is lines. `peer ADDRESS`, `read HEADER` and `trust nobody|proxies|everybody` say how the service stands; every other
+//! An input is lines. `peer ADDRESS`, `read HEADER` and `trust nobody|proxies|everybody|hops` say how the service stands; every other
 //! line is the value of the header that is read. A peer that nobody trusts must be who it is, whatever it sends.
 
 use std::{collections::HashMap, net::IpAddr};
@@ -19,10 +19,11 @@ use crate::{
 };
 
 const HEADERS: [&str; 3] = ["X-Forwarded-For", "Forwarded", "X-Real-IP"];
-const TRUST: [(&str, &str); 3] = [
+const TRUST: [(&str, &str); 4] = [
     ("nobody", ""),
     ("proxies", "trusted_proxies = ['127.0.0.1', '10.0.0.0/8', '2001:db8:1::/48', '::ffff:192.168.0.0/112']\n"),
     ("everybody", "insecure_trust_all_proxies = true\n"),
+    ("hops", "trusted_hops = 2\n"),
 ];
 
 /// Not empty, so that a flagged client shows by being denied.
@@ -97,6 +98,8 @@ fn services() -> HashMap<(&'static str, &'static str), Service> {
     let mut services = HashMap::new();
     for header in HEADERS {
         for (name, trust) in TRUST {
+            // No proxy adds to what X-Real-IP holds.
+            let trust = if header == "X-Real-IP" { trust.replace("hops = 2", "hops = 1") } else { trust.to_owned() };
             let policy = format!("[network]\n{trust}client_address_header = '{header}'\ndeny = ['{DENIED}']\n");
             let read = Policy::from_toml("policy.toml", &policy).expect("the target's own policy is a good one");
             let guard = Guard::builder(read).authenticator(Recorder::default()).build().expect("the guard has all its parts");

@@ -18,20 +18,18 @@ pub fn client(policy: &ModelPolicy, request: &ModelRequest) -> Option<ClientAddr
     let peer = canonical(request.peer?);
     let unproxied = ClientAddress { address: peer, flagged: false };
     let Some(header) = &policy.network.client_address_header else { return Some(unproxied) };
-    if !policy.trusts(peer) {
-        return Some(unproxied);
-    }
     let lines: Vec<String> = request.values(header).into_iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
-    if lines.is_empty() {
+    if let Some(hops) = policy.network.trusted_hops {
+        let found = behind(hops, header, &lines);
+        return Some(
+            found.map_or(ClientAddress { flagged: true, ..unproxied }, |address| ClientAddress { address, flagged: false }),
+        );
+    }
+    if !policy.trusts(peer) || lines.is_empty() {
         return Some(unproxied);
     }
     // Joined as lists, not as texts: a quote that does not end, ends with its line, and cannot swallow the next proxy's.
-    let hops: Vec<Option<IpAddr>> = lines
-        .iter()
-        .flat_map(|line| {
-            if header.eq_ignore_ascii_case("Forwarded") { forwarded_hops(line) } else { line.split(',').map(hop).collect() }
-        })
-        .collect();
+    let hops: Vec<Option<IpAddr>> = lines.iter().flat_map(|line| hops(header, line)).collect();
     let mut nearest = peer;
     for read in hops.into_iter().rev() {
         match read {
@@ -41,6 +39,26 @@ pub fn client(policy: &ModelPolicy, request: &ModelRequest) -> Option<ClientAddr
         }
     }
     Some(ClientAddress { address: nearest, flagged: false })
+}
+
+/// R2.5: what the outermost of so many proxies wrote: each adds one element at the right end. A line whose quote does not end has
+/// elements that nobody can count.
+fn behind(proxies: usize, header: &str, lines: &[String]) -> Option<IpAddr> {
+    let mut from_the_right = Vec::new();
+    for line in lines.iter().rev() {
+        if header.eq_ignore_ascii_case("Forwarded") && has_open_quote(line) {
+            return None;
+        }
+        from_the_right.extend(hops(header, line).into_iter().rev());
+        if from_the_right.len() >= proxies {
+            return from_the_right[proxies - 1];
+        }
+    }
+    None
+}
+
+fn hops(header: &str, line: &str) -> Vec<Option<IpAddr>> {
+    if header.eq_ignore_ascii_case("Forwarded") { forwarded_hops(line) } else { line.split(',').map(hop).collect() }
 }
 
 /// R2.2: an IPv4 address is the same whether mapped into IPv6 or not.
@@ -138,6 +156,19 @@ fn unquote(written: &str) -> Option<String> {
     }
 }
 
+fn has_open_quote(written: &str) -> bool {
+    let (mut quoted, mut characters) = (false, written.chars());
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => quoted = !quoted,
+            // Outside of quotes a backslash escapes nothing.
+            '\\' if quoted => drop(characters.next()),
+            _ => {}
+        }
+    }
+    quoted
+}
+
 fn split_outside_quotes(written: &str, separator: char) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut quoted = false;
@@ -164,10 +195,11 @@ mod tests {
     use super::*;
 
     fn seen(header: &str, peer: &str, lines: &[&str]) -> (String, bool) {
-        let policy = ModelPolicy::from_toml(&format!(
-            "[network]\ntrusted_proxies = ['127.0.0.1/32', '10.0.0.0/8']\nclient_address_header = '{header}'"
-        ))
-        .unwrap();
+        seen_by("trusted_proxies = ['127.0.0.1/32', '10.0.0.0/8']", header, peer, lines)
+    }
+
+    fn seen_by(trust: &str, header: &str, peer: &str, lines: &[&str]) -> (String, bool) {
+        let policy = ModelPolicy::from_toml(&format!("[network]\n{trust}\nclient_address_header = '{header}'")).unwrap();
         let head: String = lines.iter().map(|line| format!("{header}: {line}\n")).collect();
         let request = ModelRequest::parse(&format!("GET /\n{head}\n"), Some(peer.parse().unwrap()));
         let client = client(&policy, &request).unwrap();
@@ -216,6 +248,21 @@ mod tests {
         ] {
             assert_eq!(seen("Forwarded", "127.0.0.1", &[line]), (expected.to_owned(), flagged), "{line}");
         }
+    }
+
+    #[test]
+    fn hops_are_counted_from_the_right() {
+        let two = |header, lines: &[&str]| seen_by("trusted_hops = 2", header, "192.0.2.1", lines);
+        let good = |address: &str| (address.to_owned(), false);
+        let bad = || ("192.0.2.1".to_owned(), true);
+        assert_eq!(two("X-Forwarded-For", &["203.0.113.9, 10.0.0.1"]), good("203.0.113.9"));
+        assert_eq!(two("X-Forwarded-For", &["1.1.1.1, rubbish, 203.0.113.9", "rubbish"]), good("203.0.113.9"));
+        assert_eq!(two("X-Forwarded-For", &["203.0.113.9"]), bad());
+        assert_eq!(two("X-Forwarded-For", &["203.0.113.9, rubbish, 10.0.0.1"]), bad());
+        assert_eq!(two("X-Forwarded-For", &[]), bad());
+        assert_eq!(two("Forwarded", &["for=203.0.113.9, by=\"a, b\""]), good("203.0.113.9"));
+        assert_eq!(two("Forwarded", &["for=203.0.113.9, for=\"1.1.1.1"]), bad());
+        assert_eq!(two("Forwarded", &["for=\"2.2.2.2", "for=203.0.113.9, for=\"1.1\\\".1.1\""]), good("203.0.113.9"));
     }
 
     #[test]

@@ -197,6 +197,9 @@ pub struct Network {
     /// Whether everybody's word about the client's address counts.
     #[serde(skip_serializing_if = "is_default")]
     pub insecure_trust_all_proxies: bool,
+    /// How many proxies every request passes, where they are not told by their addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_hops: Option<usize>,
     /// The one header in which they say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_address_header: Option<String>,
@@ -422,9 +425,9 @@ impl ModelPolicy {
         }
     }
 
-    /// Whether this address is one of the trusted proxies.
+    /// Whether this address is one of the trusted proxies. Where these are counted, anybody's is.
     pub fn trusts(&self, address: IpAddr) -> bool {
-        self.network.insecure_trust_all_proxies || self.names_as_proxy(address)
+        self.network.insecure_trust_all_proxies || self.network.trusted_hops.is_some() || self.names_as_proxy(address)
     }
 
     /// Whether the policy names this address as a proxy's, and does not only believe everybody.

@@ -29,9 +29,14 @@ pub(super) fn why(told: &Explanation, request: &Request<()>, policy: &Policy) ->
             request.uri().path(),
             request.method()
         ),
+        "address" if told.client_is_flagged => format!(
+            "the way to the client could not be read beyond {client}, and who is flagged for that fails every allow-list and every deny-list that is not empty"
+        ),
         // Networks of the policy come before any candidate is looked for, those of a key after it was verified.
         "address" if is_verified(told) => format!("the key is valid, but its own `allowed_ips` do not hold {client}"),
-        "address" => format!("the policy's `network.allow` does not hold {client}, or its `network.deny` does"),
+        "address" => format!(
+            "the policy's `network.allow` does not hold {client}, or its `network.deny` does, or the route has lists of its own that say so"
+        ),
         "kind" => "the key is valid, but its kind is not among the `kinds` of the route".to_owned(),
         "scope" => match challenged_scopes(told) {
             Some(scopes) => format!("the key is valid, but does not hold all that the route demands: {scopes}"),

@@ -83,7 +83,7 @@ pub(super) struct Create {
     #[arg(long = "allow-ip", value_name = "CIDR")]
     pub(super) networks: Vec<String>,
     /// A quota of its own, instead of the policy's; can be repeated with another window
-    #[arg(long = "limit", value_name = "COUNT/UNIT")]
+    #[arg(long = "limit", value_name = "COUNT/UNIT", allow_hyphen_values = true)]
     pub(super) limits: Vec<String>,
     /// Whose it is
     #[arg(long)]

@@ -8,8 +8,6 @@
 //! 5. A GET with a `Sec-WebSocket-Key` is such a handshake. `Upgrade` and `Connection` say so on one connection alone (RFC 9110 §7.6.1),
 //!    and most proxies take them away; the key reaches us, and without it no handshake can be completed.
 
-use std::net::IpAddr;
-
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -19,7 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use keyward::{Decision, Guard, Pass, Peer, Principal};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
-use super::problem::problem_document;
+use super::problem::identified_problem;
 
 const PRINCIPAL: HeaderName = HeaderName::from_static("x-keyward-principal");
 const KEY_ID: HeaderName = HeaderName::from_static("x-keyward-key-id");
@@ -38,29 +36,29 @@ pub(super) async fn answer(State(guard): State<Guard>, request: Request) -> Resp
 }
 
 async fn decide(guard: &Guard, family: Family, carrier: Parts) -> Response {
-    let peer = carrier.extensions.get::<Peer>().map(|peer| peer.0);
+    let peer = carrier.extensions.get::<Peer>().map(|peer| peer.0.to_canonical());
+    let told_peer = peer.map_or_else(|| "an unknown address".to_owned(), |peer| peer.to_string());
+    // Chosen before the description is read, since not every request has one that can be.
+    let request_id = guard.request_id(&carrier);
+    let refused = |status, problem: &str| identified_problem(guard, &request_id, status, problem);
     if !peer.is_some_and(|peer| guard.policy().trusts(peer)) {
-        return untrusted(peer);
+        tracing::warn!(%request_id, peer = told_peer, "forward-auth was asked by a peer that is not in `network.trusted_proxies`");
+        let problem = format!(
+            "Forward-auth answers trusted proxies only, and {told_peer} is not in the policy's `network.trusted_proxies`."
+        );
+        return refused(StatusCode::FORBIDDEN, &problem);
     }
     let described = match family.described(carrier) {
         Ok(described) => described,
         Err(problem) => {
-            tracing::warn!("a proxy's description of a request is refused: {problem}");
-            return problem_document(StatusCode::BAD_REQUEST, &problem);
+            tracing::warn!(%request_id, peer = told_peer, "a proxy's description of a request is refused: {problem}");
+            return refused(StatusCode::BAD_REQUEST, &problem);
         }
     };
     match guard.decide(&described).await {
         Decision::Denied(denial) => denial.into_response().map(Body::from),
         Decision::Allowed(pass) => allowed(&pass),
     }
-}
-
-fn untrusted(peer: Option<IpAddr>) -> Response {
-    let peer = peer.map_or_else(|| "an unknown address".to_owned(), |peer| peer.to_canonical().to_string());
-    tracing::warn!(peer, "forward-auth was asked by a peer that is not in `network.trusted_proxies`");
-    let detail =
-        format!("Forward-auth answers trusted proxies only, and {peer} is not in the policy's `network.trusted_proxies`.");
-    problem_document(StatusCode::FORBIDDEN, &detail)
 }
 
 /// Every header is set in any case, if empty, so that a proxy that copies them overwrites what a client made up.

@@ -162,3 +162,32 @@ fn a_denial_is_told_with_its_reason() {
     );
     assert!(ran.out.contains("is known, and its `expires_at`"), "{}", ran.out);
 }
+
+#[test]
+fn who_cannot_be_told_from_a_proxy_is_told_so() {
+    let folder = folder();
+    let trust = "[network]\ntrusted_proxies = [\"192.0.2.1\"]\nclient_address_header = \"X-Forwarded-For\"\n";
+    let flagged = "the way to the client could not be read beyond 192.0.2.1, and who is flagged for that fails every allow-list and every deny-list that is not empty";
+    for (networks, head, told_as) in [
+        ("allow = [\"192.0.2.0/24\"]", "GET / HTTP/1.1\nX-Forwarded-For: a", flagged),
+        ("deny = [\"203.0.113.9\"]", "GET / HTTP/1.1\nX-Forwarded-For: a", flagged),
+        ("", "GET / HTTP/1.1\nX-Forwarded-For: a\nX-API-Key: CANARY-local-0123456789", flagged),
+        (
+            "allow = [\"192.0.2.0/24\"]",
+            "GET / HTTP/1.1\nX-Forwarded-For: 10.0.0.1",
+            "the policy's `network.allow` does not hold 10.0.0.1",
+        ),
+    ] {
+        folder.write("p.toml", format!("{trust}{networks}\n"));
+        let arguments = ["explain", "--keys", "keys.jsonl", "--policy", "p.toml", "--peer", "192.0.2.1"];
+        let ran = run(&folder, &arguments, head);
+        assert!(
+            ran.status == 1 && ran.out.lines().nth(2).is_some_and(|line| line.starts_with(told_as)),
+            "{networks}: {}",
+            ran.out
+        );
+        let ran = run(&folder, &[&arguments[..], &["--json"]].concat(), head);
+        let document: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!((&document["denial"], document["client_is_flagged"].as_bool()), (&"address".into(), Some(told_as == flagged)));
+    }
+}

@@ -200,6 +200,37 @@ fn only_trusted_proxies_are_answered() {
     }
 }
 
+/// R1.1: what the server answers by itself carries an id like a denial, and so does its line in the log.
+#[test]
+fn own_answers_carry_the_request_id() {
+    let (_folder, trusting) = start(POLICY);
+    let (_other, wary) = start("[response]\nrequest_id_header = \"X-Correlation-ID\"\n");
+    for (server, header, status) in [(&trusting, "X-Request-ID", 400), (&wary, "X-Correlation-ID", 403)] {
+        for target in ["/auth", "/auth?nginx"] {
+            let answer = server.get(target, &[&format!("{header}: told-{status}"), "X-API-Key: CANARY-0123456789"]);
+            let own = format!("told-{status}");
+            assert_eq!(answer.header(&header.to_ascii_lowercase()), Some(&*own), "{target}");
+            assert_eq!((answer.json()["status"].as_u64(), answer.json()["request_id"].as_str()), (Some(status), Some(&*own)));
+            // Harmful or doubled, it is another one.
+            for lines in [vec![format!("{header}: a b")], vec![format!("{header}: a"), format!("{header}: b")]] {
+                let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+                let answer = server.get(target, &lines);
+                assert_eq!(answer.header(&header.to_ascii_lowercase()).map(str::len), Some(36), "{lines:?}");
+            }
+        }
+    }
+    for (server, status, says) in [
+        (trusting, 400, "a proxy's description of a request is refused: X-Forwarded-Method is missing."),
+        (wary, 403, "forward-auth was asked by a peer that is not in `network.trusted_proxies`"),
+    ] {
+        let (_, errors) = server.stop("TERM");
+        let id = format!("told-{status}");
+        let line = |line: &&str| line.contains("WARN") && line.contains(says) && line.contains(&id) && line.contains("127.0.0.1");
+        assert!(errors.lines().any(|text| line(&text)), "{errors}");
+        assert!(!errors.contains("CANARY"));
+    }
+}
+
 #[test]
 fn a_handshake_is_refused_and_not_closed() {
     let (_folder, server) = start(&format!("{POLICY}\n[websocket]\non_denial = \"close\"\n"));

@@ -109,6 +109,24 @@ fn all_that_a_key_is_made_with_is_there() {
 }
 
 #[test]
+fn what_somebody_meant_by_a_network_or_a_quota_is_told() {
+    let folder = Folder::new();
+    for (flag, value, told) in [
+        ("--allow-ip", "*", "--allow-ip: `*` is no address and no network: leave the list out for anybody"),
+        ("--allow-ip", "[::1]", "write an IPv6 address without brackets and port, like 2001:db8::7"),
+        ("--allow-ip", "fe80::1%eth0", "leave out the zone, from the `%` on"),
+        ("--allow-ip", "10.0.0.1,10.0.0.2", "write each for itself; on a command line, repeat the flag"),
+        ("--allow-ip", "0.0.0.0", "`0.0.0.0` is nobody's address: for all, write `0.0.0.0/0`"),
+        ("--limit", "-1/hour", "--limit: `-1/hour` is no quota: write COUNT/unit"),
+        ("--limit", "0/hour", "--limit: `0/hour` gives nothing: write a COUNT of at least 1"),
+        ("--limit", "key-60s=1/hour", "--limit: `key-60s` is reserved"),
+    ] {
+        let ran = run(&folder, &["keys", "create", "--name", "a", flag, value], "");
+        assert!(ran.status == 2 && ran.err.contains(told), "{value}: {}", ran.err);
+    }
+}
+
+#[test]
 fn what_cannot_be_a_key_is_wrong_usage() {
     let long = format!("a={}", "x".repeat(64 * 1024));
     let folder = Folder::new();
@@ -123,6 +141,8 @@ fn what_cannot_be_a_key_is_wrong_usage() {
         &["create", "--name", "a", "--metadata", &long],
         &["create", "--name", "a", "--expires", "1d", "--not-before", "2d"],
         &["create", "--name", "a", "--allow-ip", "10.0.0.0/33"],
+        &["create", "--name", "a", "--allow-ip", "0.0.0.0"],
+        &["create", "--name", "a", "--allow-ip", "::/80"],
         &["create", "--name", "a", "--limit", "often"],
         &["create", "--name", "a", "--limit", "5/minute", "--limit", "9/60s"],
         &["create", "--name", "a", "--metadata", "x"],

@@ -376,3 +376,30 @@ fn where_nobody_reads_the_audit_a_required_one_lets_nobody_in() {
     assert_eq!(server.get("/whoami", &["X-API-Key: CANARY-alpha-0123456789"]).status, 200);
     assert_eq!(server.stop("TERM").0, Some(0));
 }
+
+/// A proxy that lost the header, or that a client made lose it, is told of: but not for each request, nor where it asks itself.
+#[test]
+fn a_proxy_that_names_no_client_is_told_of_once_a_minute() {
+    let header = "client_address_header = \"X-Forwarded-For\"\n";
+    let told_by = |policy: &str, targets: &[(&str, &[&str])]| {
+        let folder = Folder::with("p.toml", policy);
+        folder.write("keys.jsonl", "{\"key\":\"alpha-0123456789\"}\n");
+        let server = Server::start(&folder, &["--keys", "keys.jsonl", "--policy", "p.toml"]);
+        targets.iter().for_each(|(target, headers)| drop(server.get(target, headers)));
+        let (_, errors) = server.stop("TERM");
+        let told =
+            |line: &&str| line.contains("WARN") && line.contains("sent no X-Forwarded-For") && line.contains("proxy=127.0.0.1");
+        (errors.lines().filter(told).count(), errors)
+    };
+    let proxies = format!("[access]\nopen_paths = [\"/status\"]\n[network]\ntrusted_proxies = [\"127.0.0.1\"]\n{header}");
+    let (told, errors) = told_by(&proxies, &[("/", &[]), ("/a", &["X-Real-IP: 203.0.113.9"]), ("/b", &[])]);
+    assert_eq!(told, 1, "{errors}");
+    assert!(errors.contains("Connection: X-Forwarded-For") && errors.contains("no bad key is charged to it"), "{errors}");
+    let (told, errors) =
+        told_by(&proxies, &[("/status", &[]), ("/", &["X-Forwarded-For: 203.0.113.9"]), ("/", &["X-Forwarded-For: a"])]);
+    assert_eq!(told, 0, "{errors}");
+    let (told, errors) = told_by(&format!("[network]\ntrusted_hops = 1\n{header}"), &[("/", &[]), ("/", &[])]);
+    assert!(told == 1 && errors.contains("its client passes no list of networks"), "{errors}");
+    let (told, errors) = told_by(&format!("[network]\ntrusted_proxies = [\"10.0.0.1\"]\n{header}"), &[("/", &[])]);
+    assert_eq!(told, 0, "{errors}");
+}

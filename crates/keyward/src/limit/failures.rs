@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::table::AddressTable;
+use super::table::{AddressTable, Seed};
 use super::{Bucket, Limits, Quota, Taking, Whose};
 use crate::answer::Fault;
 use crate::clock::Now;
@@ -44,7 +44,7 @@ impl FailureBudget {
     pub(crate) fn new(quota: Quota, limits: &Arc<dyn Limits>) -> Self {
         Self {
             quota,
-            table: Arc::new(Mutex::new(AddressTable::new(AddressTable::SETS))),
+            table: Arc::new(Mutex::new(AddressTable::new(AddressTable::SETS, Seed::new()))),
             shared: limits.counts_failures().then(|| limits.clone()),
         }
     }
@@ -64,7 +64,7 @@ impl FailureBudget {
     /// How long until one more failure would be taken, if none is left now. What others count is known by what they refused.
     pub(crate) fn spent(&self, debtor: Debtor, now: u64) -> Option<Duration> {
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = table.look(debtor.bucket(), self.quota, now);
+        let cell = table.look(debtor.bucket());
         self.quota.take(cell, now, 1).err().map(Duration::from_nanos)
     }
 
@@ -74,7 +74,7 @@ impl FailureBudget {
     /// Spent: how long until one more would be taken. Nothing is charged then.
     pub(crate) fn charge(&self, debtor: Debtor, now: u64) -> Result<(), Duration> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = table.cell(debtor.bucket(), self.quota, now);
+        let cell = table.cell(debtor.bucket());
         *cell = self.quota.take(*cell, now, 1).map_err(Duration::from_nanos)?;
         Ok(())
     }
@@ -87,7 +87,7 @@ impl FailureBudget {
         let answer = shared.take(&Taking { now, buckets: &buckets, cost: 1, peek: false });
         let Some(wait) = answer.wait().await?.refused_for else { return Ok(Ok(())) };
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = table.cell(debtor.bucket(), self.quota, now.steady);
+        let cell = table.cell(debtor.bucket());
         *cell = (*cell).max(self.quota.refusing_for(wait, now.steady));
         Ok(Err(wait))
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use scc::HashIndex;
 use smallvec::SmallVec;
 
+use super::addresses::Addresses;
 use super::failures::failures_bucket;
-use super::table::AddressTable;
 use super::{Bucket, Charge, Limits, Quota, QuotaStanding, Taking, Whose};
 use crate::answer::Answer;
 use crate::key::KeyId;
@@ -27,7 +27,7 @@ struct Counters {
     keys: HashIndex<KeyId, Arc<Cells>, ahash::RandomState>,
     named: HashIndex<Name, Arc<Cells>, ahash::RandomState>,
     /// The lock over everything that is not one atomic step.
-    several: Mutex<Addresses>,
+    several: Mutex<ByAddress>,
 }
 
 /// A counter that is no key's: what it counts, and two parts of its name.
@@ -94,7 +94,7 @@ impl LocalLimits {
         Self(Arc::new(Counters {
             keys: HashIndex::default(),
             named: HashIndex::default(),
-            several: Mutex::new(Addresses::default()),
+            several: Mutex::new(ByAddress { clients: Addresses::new(), failures: Addresses::new() }),
         }))
     }
 
@@ -130,16 +130,19 @@ impl LocalLimits {
         let mut addresses = self.0.several.lock().unwrap_or_else(PoisonError::into_inner);
         let counters: SmallVec<[Option<Arc<Cells>>; 4]> =
             taking.buckets.iter().map(|bucket| self.cells_of(bucket, now, &mut addresses)).collect();
-        let look = |addresses: &Addresses, bucket: &Bucket<'_>, cells: &Option<Arc<Cells>>, index: usize| match (
-            by_address(bucket),
+        let look = |addresses: &ByAddress, bucket: &Bucket<'_>, cells: &Option<Arc<Cells>>, index: usize| match (
+            addresses.of(bucket),
             cells,
         ) {
-            (Some(place), _) => addresses.look(place, bucket.quotas[index], now),
+            (Some((addresses, place)), _) => addresses.look(place, bucket.quotas[index], now),
             (_, Some(cells)) => cells.cells[index].load(Ordering::Acquire),
             (_, None) => 0,
         };
         let mut wait = None;
         for (bucket, cells) in taking.buckets.iter().zip(&counters) {
+            if let (Some((addresses, _)), false) = (addresses.of_mut(bucket), taking.peek) {
+                addresses.ask(bucket.quotas, now);
+            }
             for (index, quota) in bucket.quotas.iter().enumerate() {
                 wait = wait.max(quota.take(look(&addresses, bucket, cells, index), now, cost).err());
             }
@@ -159,21 +162,21 @@ impl LocalLimits {
         }
         let mut standings = SmallVec::new();
         for (bucket, cells) in taking.buckets.iter().zip(&counters) {
-            if let (Some(cells), None, false) = (cells, wait, taking.peek) {
-                cells.charged.fetch_add(u64::from(cost), Ordering::AcqRel);
+            if wait.is_none() && !taking.peek {
+                if let Some(cells) = cells {
+                    cells.charged.fetch_add(u64::from(cost), Ordering::AcqRel);
+                }
+                if let Some((addresses, place)) = addresses.of_mut(bucket) {
+                    addresses.charge(place, cost, now);
+                }
             }
             for (index, &quota) in bucket.quotas.iter().enumerate() {
                 let mut cell = look(&addresses, bucket, cells, index);
                 let is_violated = wait.is_some() && quota.take(cell, now, cost).is_err();
                 if wait.is_none() {
-                    cell = match (by_address(bucket), cells) {
+                    cell = match cells {
                         _ if taking.peek => quota.take(cell, now, cost).unwrap_or(cell),
-                        (Some(place), _) => {
-                            let kept = addresses.cell(place, quota, now);
-                            *kept = quota.take(*kept, now, cost).unwrap_or(*kept);
-                            *kept
-                        }
-                        (_, Some(cells)) => {
+                        Some(cells) => {
                             let taken = if on_fast_path(bucket, cells).is_some() { contested.take() } else { None };
                             taken.unwrap_or_else(|| {
                                 let charged = |cell| Some(quota.charged(cell, now, cost));
@@ -181,7 +184,8 @@ impl LocalLimits {
                                 quota.charged(before.unwrap_or(cell), now, cost)
                             })
                         }
-                        (_, None) => cell,
+                        // An address's: charged above.
+                        None => cell,
                     };
                 }
                 standings.push(standing(bucket.whose.name(), quota, cell, now, is_violated));
@@ -191,7 +195,7 @@ impl LocalLimits {
     }
 
     /// A bucket's counter under its quotas of today. Holding the lock is what makes moving it safe.
-    fn cells_of(&self, bucket: &Bucket<'_>, now: u64, _lock: &mut MutexGuard<'_, Addresses>) -> Option<Arc<Cells>> {
+    fn cells_of(&self, bucket: &Bucket<'_>, now: u64, _lock: &mut MutexGuard<'_, ByAddress>) -> Option<Arc<Cells>> {
         let name = |whose: &'static str, first: &str, second: &str| (whose, first.into(), second.into());
         match bucket.whose {
             Whose::Address(_) | Whose::Failures { .. } => None,
@@ -209,15 +213,6 @@ impl LocalLimits {
 fn on_fast_path<'c>(bucket: &Bucket<'_>, cells: &'c Cells) -> Option<(Quota, &'c AtomicU64)> {
     match (bucket.whose, bucket.quotas) {
         (Whose::Key(_), [quota]) if cells.retired.is_empty() => Some((*quota, &cells.cells[0])),
-        _ => None,
-    }
-}
-
-/// Where a bucket is counted that is an address's.
-fn by_address(of: &Bucket<'_>) -> Option<u128> {
-    match of.whose {
-        Whose::Address(address) => Some(bucket(address)),
-        Whose::Failures { address, flagged } => Some(failures_bucket(address, flagged)),
         _ => None,
     }
 }
@@ -248,23 +243,26 @@ fn standing(whose: &'static str, quota: Quota, cell: u64, now: u64, is_violated:
     QuotaStanding { whose, quota, is_violated, remaining: quota.remaining(cell, now), full_in: quota.full_in(cell, now) }
 }
 
-/// A table for each window: which of two cells is closer to being full again can be told within one only.
-#[derive(Default)]
-struct Addresses(Vec<(Duration, AddressTable)>);
+/// What is counted by address.
+struct ByAddress {
+    clients: Addresses,
+    /// Apart, so that neither is charged under the other's quotas.
+    failures: Addresses,
+}
 
-impl Addresses {
-    fn cell(&mut self, bucket: u128, quota: Quota, now: u64) -> &mut u64 {
-        let known = self.0.iter().position(|(window, _)| *window == quota.window());
-        let place = known.unwrap_or_else(|| {
-            self.0.push((quota.window(), AddressTable::new(AddressTable::SETS)));
-            self.0.len() - 1
-        });
-        self.0[place].1.cell(bucket, quota, now)
+impl ByAddress {
+    /// Where a bucket is counted, if it is an address's.
+    fn of(&self, of: &Bucket<'_>) -> Option<(&Addresses, u128)> {
+        match of.whose {
+            Whose::Address(address) => Some((&self.clients, bucket(address))),
+            Whose::Failures { address, flagged } => Some((&self.failures, failures_bucket(address, flagged))),
+            _ => None,
+        }
     }
 
-    fn look(&self, bucket: u128, quota: Quota, now: u64) -> u64 {
-        let known = self.0.iter().find(|(window, _)| *window == quota.window());
-        known.map_or(0, |(_, table)| table.look(bucket, quota, now))
+    fn of_mut(&mut self, of: &Bucket<'_>) -> Option<(&mut Addresses, u128)> {
+        let (_, place) = self.of(of)?;
+        Some((if matches!(of.whose, Whose::Address(_)) { &mut self.clients } else { &mut self.failures }, place))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Limits (R9) and the failure budget (R3).
 
+mod addresses;
 mod failures;
 mod local;
 mod quota;

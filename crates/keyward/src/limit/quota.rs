@@ -35,10 +35,23 @@ const MOST_NAME: usize = 20;
 
 /// What was written is no quota.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no quota: write COUNT/unit or COUNT/NUMBERunit with second, minute, hour or day (s, m, h, d), like 100/hour or 5/10s; at most 1000000000, over at most 366 days; with a name: burst=100/minute"
-)]
-pub struct BadQuota(String);
+#[error("`{told}` {problem}")]
+pub struct BadQuota {
+    told: String,
+    problem: Problem,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Problem {
+    #[error(
+        "is no quota: write COUNT/unit or COUNT/NUMBERunit with second, minute, hour or day (s, m, h, d), like 100/hour or 5/10s; COUNT from 1 to 1000000000, over at most 366 days; with a name: burst=100/minute"
+    )]
+    Form,
+    #[error("gives nothing: write a COUNT of at least 1, like 1/hour")]
+    Nothing,
+    #[error("is reserved: a quota without a name is called so; write another name, like burst=100/minute")]
+    ReservedName,
+}
 
 impl Quota {
     const MOST: u32 = 1_000_000_000;
@@ -57,16 +70,17 @@ impl Quota {
     pub fn named(self, name: &str) -> Option<Self> {
         let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let good = name.len() <= MOST_NAME && name.starts_with(|first: char| first.is_ascii_alphabetic());
-        let is_built = name.rsplit_once('-').is_some_and(|(whose, window)| {
-            let seconds = window.strip_suffix('s').unwrap_or_default();
-            ["key", "owner", "address", "policy"].contains(&whose) && seconds.parse::<u64>().is_ok()
-        });
-        if !good || is_built || !name.bytes().all(letters) {
+        if !good || is_reserved(name) || !name.bytes().all(letters) {
             return None;
         }
         let mut kept = [0; MOST_NAME];
         kept.iter_mut().zip(name.bytes()).for_each(|(kept, byte)| *kept = byte);
         Some(Self { name: kept, ..self })
+    }
+
+    /// Whether both give the same, whatever they are called.
+    pub(crate) fn gives_like(self, other: Self) -> bool {
+        (self.count, self.window) == (other.count, other.window)
     }
 
     pub(crate) fn unnamed(self) -> Self {
@@ -113,6 +127,11 @@ impl Quota {
         }
     }
 
+    /// A cell with so many permissions more taken, or all of them: of a quota that is not asked for.
+    pub(crate) fn noted(self, cell: u64, now: u64, cost: u32) -> u64 {
+        self.charged(cell, now, cost).min(now.saturating_add(self.span()))
+    }
+
     /// A cell that gives nothing for so long, and for no longer than one that was spent by taking.
     pub(crate) fn refusing_for(self, wait: Duration, now: u64) -> u64 {
         let wait = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX).min(self.interval());
@@ -144,8 +163,12 @@ impl FromStr for Quota {
     type Err = BadQuota;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = |told: &str, problem| BadQuota { told: told.chars().take(64).collect(), problem };
+        let (name, quota) = text.split_once('=').map_or((None, text), |(name, quota)| (Some(name), quota));
+        if let Some(reserved) = name.filter(|name| is_reserved(name)) {
+            return Err(bad(reserved, Problem::ReservedName));
+        }
         let read = || {
-            let (name, quota) = text.split_once('=').map_or((None, text), |(name, quota)| (Some(name), quota));
             let (count, window) = quota.split_once('/')?;
             let digits = window.bytes().take_while(u8::is_ascii_digit).count();
             let (number, unit) = window.split_at(digits);
@@ -157,12 +180,24 @@ impl FromStr for Quota {
                 "d" | "day" | "days" => 86_400,
                 _ => return None,
             };
-            let count = u32::try_from(plain_number(count)?).ok()?;
-            let quota = Self::new(count, Duration::from_secs(number.checked_mul(seconds)?))?;
-            name.map_or(Some(quota), |name| quota.named(name))
+            Some((u32::try_from(plain_number(count)?).ok()?, Duration::from_secs(number.checked_mul(seconds)?)))
         };
-        read().ok_or_else(|| BadQuota(text.chars().take(64).collect()))
+        let (count, window) = read().ok_or_else(|| bad(text, Problem::Form))?;
+        if count == 0 {
+            return Err(bad(text, Problem::Nothing));
+        }
+        let quota = Self::new(count, window);
+        let named = |quota: Self| name.map_or(Some(quota), |name| quota.named(name));
+        quota.and_then(named).ok_or_else(|| bad(text, Problem::Form))
     }
+}
+
+/// `key-60s`: what answers call a quota that has no name.
+fn is_reserved(name: &str) -> bool {
+    name.rsplit_once('-').is_some_and(|(whose, window)| {
+        let seconds = window.strip_suffix('s').unwrap_or_default();
+        ["key", "owner", "address", "policy"].contains(&whose) && seconds.parse::<u64>().is_ok()
+    })
 }
 
 /// Digits only: `+5` and an empty text are no numbers here.

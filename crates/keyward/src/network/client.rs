@@ -4,8 +4,11 @@
 //! 2. Else all lines of that header, joined, from right to left: trusted proxies are skipped, the first other address is the
 //!    client. All trusted: the leftmost.
 //! 3. An element that cannot be read stops the walk: the client is the nearest good hop, flagged.
+//! 4. Where proxies are trusted by their number, N: whatever the peer's address, the client is the Nth element from the right of
+//!    all lines joined. Fewer elements, or one that cannot be read there: the client is the peer, flagged.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU8;
 
 use smallvec::SmallVec;
 
@@ -13,7 +16,7 @@ use super::forwarded::{elements, forwarded_for, node};
 use super::list::{AddressList, canonical};
 
 /// Who is asking, as far as it can be known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Client {
     /// `None`: the framework told no peer.
     pub(crate) address: Option<IpAddr>,
@@ -21,6 +24,8 @@ pub(crate) struct Client {
     pub(crate) flagged: bool,
     /// The address is a trusted proxy's own: nothing is charged to it.
     pub(crate) is_proxy: bool,
+    /// A trusted proxy sent the policy's header not at all.
+    pub(crate) is_unnamed: bool,
 }
 
 /// Which header names the client. Only the one that the policy names is ever read.
@@ -38,6 +43,8 @@ pub(crate) enum TrustedProxies {
     Nobody,
     These(AddressList),
     Everybody,
+    /// Whoever connects, as the last of so many proxies.
+    Hops(NonZeroU8),
 }
 
 impl TrustedProxies {
@@ -45,7 +52,7 @@ impl TrustedProxies {
         match self {
             Self::Nobody => false,
             Self::These(list) => list.contains(address),
-            Self::Everybody => true,
+            Self::Everybody | Self::Hops(_) => true,
         }
     }
 }
@@ -58,16 +65,21 @@ impl Client {
         header: Option<ClientHeader>,
         lines: impl FnOnce() -> SmallVec<[&'r [u8]; 2]>,
     ) -> Self {
-        let Some(peer) = peer.map(canonical) else { return Self { address: None, flagged: false, is_proxy: false } };
-        let is_proxy = trusted.contains(peer);
-        let (address, flagged) = match header {
-            Some(header) if is_proxy => walk(peer, trusted, header, &lines()),
-            _ => (peer, false),
+        let Some(peer) = peer.map(canonical) else { return Self::default() };
+        let proxied = header.filter(|_| trusted.contains(peer)).map(|header| (header, lines()));
+        let (address, flagged) = match (&proxied, trusted) {
+            (None, _) => (peer, false),
+            (Some((header, lines)), TrustedProxies::Hops(hops)) => match counted(*hops, *header, lines) {
+                Some(address) => (address, false),
+                None => (peer, true),
+            },
+            (Some((header, lines)), _) => walk(peer, trusted, *header, lines),
         };
         Self {
             address: Some(address),
             flagged,
-            is_proxy: trusted.contains(address) && !matches!(trusted, TrustedProxies::Everybody),
+            is_proxy: matches!(trusted, TrustedProxies::These(proxies) if proxies.contains(address)),
+            is_unnamed: proxied.is_some_and(|(_, lines)| lines.is_empty()),
         }
     }
 
@@ -82,20 +94,37 @@ impl Client {
     }
 }
 
+impl ClientHeader {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "X-Forwarded-For",
+            Self::XRealIp => "X-Real-IP",
+            Self::Forwarded => "Forwarded",
+        }
+    }
+
+    /// The elements of one line, from left to right. `None` where it has no such form: a quote ends with its line.
+    fn elements(self, line: &[u8]) -> Option<SmallVec<[&[u8]; 8]>> {
+        match self {
+            Self::Forwarded => elements(line),
+            Self::XForwardedFor | Self::XRealIp => Some(line.split(|&byte| byte == b',').collect()),
+        }
+    }
+
+    fn read(self, element: &[u8]) -> Option<IpAddr> {
+        match self {
+            Self::Forwarded => forwarded_for(element),
+            Self::XForwardedFor | Self::XRealIp => node(element),
+        }
+    }
+}
+
 fn walk(peer: IpAddr, trusted: &TrustedProxies, header: ClientHeader, lines: &[&[u8]]) -> (IpAddr, bool) {
     let mut nearest = peer;
     for line in lines.iter().rev() {
-        let elements = match header {
-            ClientHeader::Forwarded => elements(line),
-            ClientHeader::XForwardedFor | ClientHeader::XRealIp => Some(line.split(|&byte| byte == b',').collect()),
-        };
-        let Some(elements) = elements else { return (nearest, true) };
+        let Some(elements) = header.elements(line) else { return (nearest, true) };
         for element in elements.iter().rev() {
-            let read = match header {
-                ClientHeader::Forwarded => forwarded_for(element),
-                ClientHeader::XForwardedFor | ClientHeader::XRealIp => node(element),
-            };
-            match read {
+            match header.read(element) {
                 None => return (nearest, true),
                 Some(address) if trusted.contains(address) => nearest = address,
                 Some(address) => return (address, false),
@@ -103,6 +132,20 @@ fn walk(peer: IpAddr, trusted: &TrustedProxies, header: ClientHeader, lines: &[&
         }
     }
     (nearest, false)
+}
+
+/// The element that the outermost of so many proxies wrote. What stands left of it is the client's own word; what stands right of
+/// it was written by the proxies within, and is counted only.
+fn counted(hops: NonZeroU8, header: ClientHeader, lines: &[&[u8]]) -> Option<IpAddr> {
+    let mut beyond = usize::from(hops.get()) - 1;
+    for line in lines.iter().rev() {
+        let elements = header.elements(line)?;
+        match elements.iter().rev().nth(beyond) {
+            Some(element) => return header.read(element),
+            None => beyond -= elements.len(),
+        }
+    }
+    None
 }
 
 /// What budgets are counted by: an IPv4 address, or the /64 of an IPv6 one, since one customer has a whole /64.
@@ -156,6 +199,42 @@ mod tests {
             ("10.0.0.1", Forwarded, &["for=\"a", "for=2.2.2.2"], "2.2.2.2", false),
         ] {
             assert_eq!(find(peer, header, lines), (address.to_owned(), flagged), "{peer} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_element_that_so_many_proxies_leave() {
+        use ClientHeader::{Forwarded, XForwardedFor, XRealIp};
+        let peer = "192.0.2.1";
+        for (hops, header, lines, address) in [
+            (1, XForwardedFor, &["1.1.1.1"][..], Some("1.1.1.1")),
+            (1, XForwardedFor, &["1.1.1.1, 2.2.2.2"], Some("2.2.2.2")),
+            (2, XForwardedFor, &["1.1.1.1, 2.2.2.2"], Some("1.1.1.1")),
+            (2, XForwardedFor, &["1.1.1.1", "2.2.2.2"], Some("1.1.1.1")),
+            (2, XForwardedFor, &["3.3.3.3, 1.1.1.1", "2.2.2.2"], Some("1.1.1.1")),
+            (2, XForwardedFor, &["a, 1.1.1.1,a"], Some("1.1.1.1")),
+            (3, XForwardedFor, &["a", "1.1.1.1", "2.2.2.2, 3.3.3.3"], Some("1.1.1.1")),
+            (2, XForwardedFor, &["1.1.1.1", ""], Some("1.1.1.1")),
+            (2, XForwardedFor, &["1.1.1.1"], None),
+            (3, XForwardedFor, &["1.1.1.1, 2.2.2.2"], None),
+            (2, XForwardedFor, &["1.1.1.1, a, 2.2.2.2"], None),
+            (1, XForwardedFor, &["1.1.1.1,"], None),
+            (1, XForwardedFor, &[], None),
+            (16, XForwardedFor, &["1.1.1.1,2,3,4,5,6,7,8,9", "10,11,12,13,14,15,16"], Some("1.1.1.1")),
+            (1, XRealIp, &["1.1.1.1"], Some("1.1.1.1")),
+            (1, Forwarded, &["for=1.1.1.1, for=2.2.2.2"], Some("2.2.2.2")),
+            (2, Forwarded, &["for=1.1.1.1, by=2.2.2.2"], Some("1.1.1.1")),
+            (2, Forwarded, &["for=1.1.1.1, for=\"2.2.2.2"], None),
+            (2, Forwarded, &["for=1.1.1.1", "for=\"2.2.2.2"], None),
+            (2, Forwarded, &["for=\"3.3.3.3", "for=1.1.1.1, for=2.2.2.2"], Some("1.1.1.1")),
+        ] {
+            let trusted = TrustedProxies::Hops(NonZeroU8::new(hops).unwrap());
+            let client = Client::find(Some(peer.parse().unwrap()), &trusted, Some(header), || {
+                lines.iter().map(|line| line.as_bytes()).collect()
+            });
+            let expected = (address.unwrap_or(peer).parse().ok(), address.is_none());
+            assert_eq!((client.address, client.flagged), expected, "{hops} of {lines:?}");
+            assert_eq!((client.is_proxy, client.is_unnamed), (false, lines.is_empty()));
         }
     }
 

@@ -3,7 +3,9 @@
 mod client;
 mod forwarded;
 mod list;
+mod unnamed;
 
 pub(crate) use client::{Client, ClientHeader, TrustedProxies, bucket, network};
 pub(crate) use list::parse_network;
 pub use list::{AddressList, BadNetwork};
+pub(crate) use unnamed::UnnamedClients;

@@ -84,6 +84,14 @@ impl PolicyBuilder {
         self
     }
 
+    /// How many proxies of your own, 1 to 16, every request passes: the client is the address that the outermost of them wrote,
+    /// counted from the right of `client_address_header`. Only where **nobody** can reach the service other than through exactly
+    /// so many: whoever can chooses the address that they are known by.
+    pub fn trusted_hops(mut self, hops: u32) -> Self {
+        self.0.network.trusted_hops = Some(hops);
+        self
+    }
+
     /// The code that closes a refused WebSocket where `on_denial` is `close`.
     pub fn websocket_close_code(mut self, code: u16) -> Self {
         self.0.websocket.close_code = Some(code);

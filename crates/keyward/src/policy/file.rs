@@ -109,6 +109,7 @@ pub(crate) struct NetworkFile {
     pub(crate) deny: Vec<String>,
     pub(crate) trusted_proxies: Vec<String>,
     pub(crate) insecure_trust_all_proxies: bool,
+    pub(crate) trusted_hops: Option<u32>,
     pub(crate) client_address_header: Option<String>,
 }
 

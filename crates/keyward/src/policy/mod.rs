@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use http::HeaderName;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::limit::Quota;
 use crate::network::{AddressList, ClientHeader, TrustedProxies};
@@ -125,6 +126,13 @@ pub(crate) struct NetworkRules {
 impl NetworkRules {
     pub(crate) fn is_anybody(&self) -> bool {
         self.allow.is_none() && self.deny.is_empty()
+    }
+
+    /// Whether whoever could be let in is kept out.
+    pub(crate) fn are_for_nobody(&self) -> bool {
+        let all = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
+        let allowed = self.allow.as_ref().map_or(&all[..], AddressList::networks);
+        allowed.iter().all(|network| self.deny.covers(network))
     }
 
     pub(crate) fn admits(&self, client: &crate::network::Client) -> bool {
@@ -294,9 +302,15 @@ impl Policy {
         self
     }
 
-    /// Whether this peer's word about a request is taken (`network.trusted_proxies`).
+    /// Whether this peer's word about a request is taken (`network.trusted_proxies`). Anybody's is, where proxies are trusted by their
+    /// number (`network.trusted_hops`).
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted_proxies.contains(peer)
+    }
+
+    /// The header in which request ids are read and echoed (R1.1).
+    pub fn request_id_header(&self) -> &HeaderName {
+        &self.response.request_id_header
     }
 
     /// Where a key may stand, in order of priority: the kind of place, the name of its header, cookie, parameter or subprotocol,

@@ -52,6 +52,8 @@ impl<'g> Gate<'g> {
         };
         let (requirement, optional) = (route.map(|route| &route.requirement), route.is_some_and(|route| route.optional));
         let here = route.map(|route| &route.network).filter(|network| !network.is_anybody());
+        // Not on open paths: proxies ask there themselves whether the service is well.
+        trail.tell_unnamed_client(guard);
         if (guard.needs_client || here.is_some()) && trail.client.address.is_none() {
             return Err(trail.no_peer());
         }

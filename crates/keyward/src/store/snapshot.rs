@@ -164,7 +164,7 @@ impl StoredRecord {
         record.not_before = self.not_before;
         record.expires = self.expires;
         record.disabled = self.disabled;
-        let networks = self.networks.as_ref().map(AddressList::parse).transpose();
+        let networks = self.networks.as_ref().map(AddressList::stored).transpose();
         record.networks = networks.map_err(|error| bad(&error.to_string()))?;
         if record.networks.as_ref().is_some_and(AddressList::is_empty) {
             return Err(bad("`networks` is empty, which admits nobody: leave it out for anybody"));

@@ -17,11 +17,17 @@ use super::*;
 use crate::scope::Scope;
 
 pub(super) fn from_toml(name: &str, text: &str) -> Result<Policy, ConfigError> {
-    let broken = |error: toml::de::Error| ConfigFault {
-        line: error.span().map(|span| line_of(text, span.start)),
-        field: error.span().and_then(|span| field_at(text, span.start)).unwrap_or_default(),
-        problem: error.message().trim_end().replace('\n', ", "),
-        mend: "see docs/policy.md for the names and their values".to_owned(),
+    let broken = |error: toml::de::Error| {
+        let field = error.span().and_then(|span| field_at(text, span.start)).unwrap_or_default();
+        let problem = error.message().trim_end().replace('\n', ", ");
+        let (problem, mend) = match (&*problem, error.span().and_then(|span| text.get(span))) {
+            ("duplicate key", Some(name)) => {
+                (format!("`{}` is there twice", name.trim_matches(['"', '\''])), "write each name, and each table, once")
+            }
+            _ if field == "limits.failures" => (problem, "write a quota, like \"20/minute\", or \"off\", for no budget"),
+            _ => (problem, "see docs/policy.md for the names and their values"),
+        };
+        ConfigFault { line: error.span().map(|span| line_of(text, span.start)), field, problem, mend: mend.to_owned() }
     };
     let failed = |faults| ConfigError { file: Some(name.to_owned()), faults };
     let file: PolicyFile = toml::from_str(text).map_err(|error| failed(vec![broken(error)]))?;
@@ -170,12 +176,9 @@ impl Checker {
             public_origin: file.access.public_url.as_deref().and_then(|url| self.origin("access.public_url", url)),
             insecure_allow_without_keys: file.access.insecure_allow_without_keys,
             network: self.network("network", file.network.allow.as_deref(), &file.network.deny),
-            trusted_proxies: self.trusted_proxies(&file.network.trusted_proxies, file.network.insecure_trust_all_proxies),
+            trusted_proxies: self.trusted_proxies(&file.network, client_header),
             client_header,
-            failures: match file.limits.failures.as_deref() {
-                None | Some("off") => None,
-                Some(written) => self.quota("limits.failures", written),
-            },
+            failures: self.failures(file.limits.failures.as_deref()),
             failures_are_said: file.limits.failures.is_some(),
             limits: self.limits("limits", &file.limits),
             response,
