@@ -79,7 +79,8 @@ pub fn adapter(adapter: Adapter) -> Vec<Group> {
     for (_, what) in says_no.into_iter().filter(|(no, _)| *no) {
         groups.push(Group::new(format!("{}: no {what}, as its harness says", adapter.name), Vec::new));
     }
-    let of_sockets: [(bool, &str, fn() -> Vec<SocketCase>); 2] = [
+    type Asked = (bool, &'static str, fn() -> Vec<SocketCase>);
+    let of_sockets: [Asked; 2] = [
         (adapter.websockets, "opening sockets", sockets::all),
         (adapter.live_sockets, "sockets that end with their key", sockets::live),
     ];

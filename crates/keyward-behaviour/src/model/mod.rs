@@ -267,9 +267,7 @@ impl Model {
     /// R10, R12.1: the answer of a denied request. A handshake that is closed tells nothing but its reason.
     fn deny(&self, request: &ModelRequest, denial: &ModelDenial) -> ModelAnswer {
         match websocket::close(&self.policy, request, denial.own_text(&self.policy)) {
-            Some(close) => {
-                ModelAnswer { status: 101, kinds: denial.kinds.clone(), close: Some(close), ..ModelAnswer::default() }
-            }
+            Some(close) => ModelAnswer { status: 101, kinds: denial.kinds.clone(), close: Some(close), ..ModelAnswer::default() },
             None => denial.render(&self.policy),
         }
     }

@@ -281,7 +281,7 @@ async fn without_a_connection_to_upgrade_the_denial_is_the_answer() {
 #[test]
 fn outside_of_tokio_the_denial_is_the_answer() {
     // One that never comes is enough: nobody here could wait for it.
-    let never: OnUpgrade = hyper::upgrade::on(&mut Request::new(()));
+    let never: OnUpgrade = hyper::upgrade::on(Request::new(()));
     let request = valid_request().extension(never).body(Empty::new()).unwrap();
     let mut asked = std::pin::pin!(ask(request));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());

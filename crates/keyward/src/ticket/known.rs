@@ -9,6 +9,9 @@ const PUBLISHED: &[(&str, &str)] = &[
     ("RFC 7520, 3.5", "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg"),
     ("the manual of FastAPI", "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"),
     ("the manual of Flask", "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf"),
+    ("jwt.io", "a-string-secret-at-least-256-bits-long"),
+    ("jwt.io", "a-valid-string-secret-that-is-at-least-384-bits-long"),
+    ("jwt.io", "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long"),
     ("tutorials of Spring Boot", "3cfa76ef14937c1c0ea519f8fc057a80fcd04a7420f8e8bcd0a7567c272e007b"),
 ];
 
