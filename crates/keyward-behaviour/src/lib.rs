@@ -6,7 +6,7 @@
 //! - [`cases`]: one list of named cases, each with the number of its rule. No adapter can edit it or leave one out.
 //! - [`model`]: an independent, naive reading of the rules. [`generate`] makes worlds (a policy, keys, requests, a clock)
 //!   which [`suite`] steps through the adapter and the model, and shrinks where they differ.
-//! - [`sockets`]: named cases of real WebSockets.
+//! - [`sockets`]: named cases of real WebSockets: how they open, with keys and by tickets, and that they end with their key.
 //!
 //! - [`targets`]: spellings of request targets, through each framework's real router.
 //! - `stores`: what every store of keys promises, as named cases and as random changes beside a naive model (the feature `stores`).

@@ -144,6 +144,31 @@ fn a_clock_that_steps_forward_and_back_brings_no_ticket_back() {
     assert!(used.iter().chain([&recent]).all(|id| world.spend(id, 300) == Spent::Forgotten));
 }
 
+/// The clock tells microseconds, and none of them is lost on the way.
+#[test]
+fn what_is_cleared_is_told_from_what_is_not_to_the_microsecond() {
+    let world = World::new();
+    let used: Vec<_> = (0..40)
+        .map(|after| {
+            world.at(HOUR + after);
+            let id = world.issue();
+            assert_eq!(world.spend(&id, 300), Spent::First);
+            id
+        })
+        .collect();
+    let before = world.noted();
+    world.at(HOUR + 301 * SECOND - 1);
+    assert_eq!(world.issue().to_bytes()[..8], used[0].to_bytes()[..8], "the generation is still there");
+    let clears = world.issue();
+    assert_eq!(world.spend(&clears, 300), Spent::First);
+    assert_eq!(world.noted(), before + 1 - 16);
+    world.at(HOUR + SECOND);
+    // One of the 16 is the one that the connection was tried with.
+    let spent: Vec<_> = used.iter().map(|id| world.spend(id, 300)).collect();
+    assert!(spent[..15].iter().all(|spent| *spent == Spent::Forgotten), "{spent:?}");
+    assert!(spent[15..].iter().all(|spent| *spent == Spent::Before), "{spent:?}");
+}
+
 #[test]
 fn what_is_noted_is_bounded_by_what_can_still_be_used() {
     let world = World::new();

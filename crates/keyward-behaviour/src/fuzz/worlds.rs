@@ -68,8 +68,8 @@ const POLICY: [&[&str]; 14] = [
     ],
     &[
         "",
-        "[response]\nbody = 'detail'\nunauthorized = 'own text'\n",
-        "[response]\nbody = 'error'\nstrip_credentials = false\nrate_limit_headers = []\n[websocket]\nallowed_origins = ['https://friend.test']\n",
+        "[response]\nbody = 'detail'\nunauthorized = 'own text'\n[websocket]\non_denial = 'close'\n",
+        "[response]\nbody = 'error'\nstrip_credentials = false\nrate_limit_headers = []\n[websocket]\nallowed_origins = ['https://friend.test']\non_denial = 'close'\nclose_code = 4001\n",
     ],
 ];
 
@@ -151,7 +151,7 @@ const HEADERS: [&str; 38] = [
     "Forwarded: for=203.0.113.9;by=\"a,b\"",
     "Forwarded: for=unknown",
     "Forwarded: for=\"[2001:db8::1]:80\", for=10.0.0.1",
-    "Upgrade: websocket\nConnection: Upgrade",
+    "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     "Sec-WebSocket-Protocol: chat, auth.YWxwaGE",
     "Sec-WebSocket-Protocol: auth.YWxwaGE",
     "X-Job-Key: alpha",
@@ -244,7 +244,9 @@ mod tests {
             let mut now = START;
             for step in world.steps {
                 now += step.wait;
-                seen.insert(suite::decide(&mut model, &step.request, now).kind().unwrap_or("passed"));
+                let answer = suite::decide(&mut model, &step.request, now);
+                seen.insert(answer.kind().unwrap_or("passed"));
+                seen.extend(answer.close.map(|_| "closed"));
             }
         }
         for kind in [
@@ -267,6 +269,7 @@ mod tests {
             "limited",
             "failures-limited",
             "unavailable",
+            "closed",
         ] {
             assert!(seen.contains(kind), "{kind}: {seen:?}");
         }

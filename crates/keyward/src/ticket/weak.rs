@@ -339,7 +339,7 @@ mod tests {
             ("kJ8s0vLzQ2mXw7Rb4TnYc9HfD1p.P@ssw0rd.GeU6aK3iOq", Weakness::Telling),
             ("django-insecure-kJ8s0vLzQ2mXw7Rb4TnYc9HfD1pGeU6aK3", Weakness::Telling),
             ("your-256-bit-secret-your-256-bit-key", Weakness::Guessable),
-            ("a-string-secret-at-least-256-bits-long", Weakness::Guessable),
+            ("a-string-secret-at-least-256-bits-long", Weakness::Known),
             ("your-super-secret-jwt-token-with-at-least-32-characters-long", Weakness::Telling),
             ("0123456789abcdef0123456789ABCDEFG", Weakness::Guessable),
             ("abcdefghijklmnopqrstuvwxyz0123456789", Weakness::Guessable),
