@@ -333,6 +333,54 @@ async fn a_server_that_became_a_replica_is_a_fault_and_comes_back_by_itself() {
     assert_eq!(spend(&tickets, &new).await, Ok(Spent::First));
 }
 
+/// Nobody tells that a machine is gone: what is sent to it is never answered, and the connection never ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_leads_nowhere_is_replaced() {
+    let server = Redis::start().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, to) = (listener.local_addr().unwrap(), server.port());
+    let (lose, lost) = tokio::sync::watch::channel(0);
+    tokio::spawn(async move {
+        for number in 1.. {
+            let (mut from, _) = listener.accept().await.unwrap();
+            let mut lost = lost.clone();
+            tokio::spawn(async move {
+                let mut to = tokio::net::TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut from, &mut to) => {}
+                    () = async { drop(lost.wait_for(|lost| *lost >= number).await) } => std::future::pending().await,
+                }
+            });
+        }
+    });
+    let builder = RedisTickets::builder(format!("redis://{address}")).timeout(Duration::from_millis(100));
+    let tickets = builder.connect().await.unwrap();
+    until("connected", async || issue(&tickets).await.is_ok()).await;
+    lose.send(1).unwrap();
+    let begun = Instant::now();
+    assert!(issue(&tickets).await.is_err());
+    until("another connection", async || issue(&tickets).await.is_ok()).await;
+    assert!(begun.elapsed() >= Duration::from_secs(1), "not for one late answer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_late_now_and_then_keeps_its_connection() {
+    let server = Redis::start().unwrap();
+    let tickets = RedisTickets::builder(server.url()).timeout(Duration::from_secs(2)).connect().await.unwrap();
+    let clients = || server.ask(&["INFO", "stats"]).unwrap();
+    let connections = |stats: String| -> u64 {
+        stats.lines().find_map(|line| line.strip_prefix("total_connections_received:")?.trim().parse().ok()).unwrap()
+    };
+    let before = connections(clients());
+    for _ in 0..2 {
+        server.pause().unwrap();
+        assert!(issue(&tickets).await.is_err());
+        server.resume().unwrap();
+        assert!(issue(&tickets).await.is_ok());
+    }
+    assert_eq!(connections(clients()), before + 1, "this one that asks");
+}
+
 /// A time-out that comes between a use and its answer leaves a used ticket.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_answer_is_a_use() {

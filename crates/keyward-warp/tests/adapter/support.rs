@@ -22,6 +22,7 @@ pub(crate) struct Service {
     pub(crate) plain: String,
     /// A key with `reports:read`.
     pub(crate) reader: String,
+    #[cfg(feature = "websocket")]
     pub(crate) keys: Keys,
     events: Events,
 }
@@ -40,7 +41,15 @@ pub(crate) async fn guard(policy: &str, slow: bool) -> Service {
         .build()
         .unwrap();
     let (plain, reader) = (plain.secret().expose().to_owned(), reader.secret().expose().to_owned());
-    Service { address: ([127, 0, 0, 1], 0).into(), guard, plain, reader, keys, events }
+    Service {
+        address: ([127, 0, 0, 1], 0).into(),
+        guard,
+        plain,
+        reader,
+        #[cfg(feature = "websocket")]
+        keys,
+        events,
+    }
 }
 
 pub(crate) async fn start<F>(policy: &str, routes: impl FnOnce(Guard) -> F) -> Service

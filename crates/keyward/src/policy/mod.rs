@@ -316,7 +316,7 @@ impl Policy {
     /// Where a key may stand, in order of priority: the kind of place, the name of its header, cookie, parameter or subprotocol,
     /// and the scheme that a header's value begins with. For texts that tell people how to send a key.
     pub fn sources(&self) -> impl Iterator<Item = (SourceKind, &str, Option<&str>)> {
-        self.sources.iter().map(|source| {
+        self.sources.iter().filter(|source| !source.holds_tickets).map(|source| {
             let scheme = match &source.place {
                 source::Place::Header { scheme, .. } => scheme.as_deref(),
                 _ => None,
