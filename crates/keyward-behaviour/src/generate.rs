@@ -447,7 +447,7 @@ fn tame_requests() -> impl Strategy<Value = ModelRequest> {
     let methods = prop_oneof![4 => Just("GET"), 3 => Just("POST"), 1 => Just("HEAD")];
     let paths = prop_oneof![
         4 => Just("/a"),
-        3 => select(vec!["/scoped/reports:read/a", "/scoped/jobs:run:now/a"]),
+        4 => select(vec!["/scoped/reports:read/a", "/scoped/jobs:run:now/a"]),
         2 => Just("/costing/2/a"),
         4 => select(vec!["/reports/1", "/jobs/1", "/jobs/2", "/front"]),
     ];
@@ -456,18 +456,17 @@ fn tame_requests() -> impl Strategy<Value = ModelRequest> {
         1 => select(vec!["\nOrigin: https://own.test", "\nOrigin: https://evil.test", "\nSec-Fetch-Site: cross-site"]),
     ];
     let peers = prop_oneof![3 => Just([127, 0, 0, 1]), 1 => Just([127, 0, 0, 2])];
-    let handshakes = prop_oneof![1 => Just(Headers::new()), 1 => spellings()];
+    let handshakes = prop_oneof![5 => Just(Headers::new()), 3 => spellings()];
     (credentials, places, seconds, methods, paths, origins, handshakes, peers).prop_map(
         |(credential, place, second, method, path, origin, handshake, peer)| {
+            let method = if handshake.is_empty() { method } else { "GET" };
             let credential = if place.ends_with("auth.") { URL_SAFE_NO_PAD.encode(credential) } else { credential.to_owned() };
             let text = match place.strip_prefix('?') {
                 Some(parameter) => format!("{method} {path}?{parameter}{credential}{second}{origin}"),
                 None => format!("{method} {path}\n{place}{credential}{second}{origin}"),
             };
             let mut request = ModelRequest::parse(&text, Some(peer.into()));
-            if method == "GET" {
-                request.headers.extend(handshake);
-            }
+            request.headers.extend(handshake);
             request
         },
     )

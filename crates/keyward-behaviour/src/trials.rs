@@ -73,7 +73,7 @@ pub fn adapter(adapter: Adapter) -> Vec<Group> {
     let says_no = [
         (!adapter.http2, "HTTP/2"),
         (!adapter.websockets, "WebSockets"),
-        (!adapter.live_sockets, "WebSockets that end with their key"),
+        (adapter.websockets && !adapter.live_sockets, "WebSockets that end with their key"),
         (!adapter.nests, "guards within guards"),
     ];
     for (_, what) in says_no.into_iter().filter(|(no, _)| *no) {
