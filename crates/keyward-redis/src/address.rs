@@ -46,6 +46,18 @@ impl Address {
         Ok(Self { place: read.addr().clone(), tls, login: read.redis_settings().clone() })
     }
 
+    /// What to look at where nothing comes of connecting.
+    pub(crate) fn check(&self) -> &'static str {
+        match &self.tls {
+            Some(_) => {
+                "check the address, the network, its load, and whether its port speaks TLS: rediss:// is with it, redis:// without"
+            }
+            None => {
+                "check the address, the network, its load, and whether its port wants TLS: rediss:// is with it, redis:// without"
+            }
+        }
+    }
+
     pub(crate) async fn connect(&self) -> Result<Box<dyn Wire>, Failure> {
         self.try_connect().await.map_err(|error| Failure::of_socket(&error))
     }

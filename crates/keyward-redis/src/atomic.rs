@@ -1,3 +1,3 @@
 //! The atomics of the breaker, which its model replaces.
 
-pub(crate) use std::sync::atomic::{AtomicU32, Ordering};
+pub(crate) use std::sync::atomic::{AtomicU64, Ordering};

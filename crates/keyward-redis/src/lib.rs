@@ -32,11 +32,12 @@
 //! 2. No request waits longer than the time-out (20 ms), whatever the server, the network or the connection do. What comes late
 //!    or fails is answered as the mode says ([`AwayMode`]). Whether the server counted it is unknown, so
 //!    it may be counted twice, there and here.
-//! 3. Three takes in a row that fail, or a connection that ends, and the server counts as away: nobody asks it any more, and
-//!    nobody waits. One task tries to bring it back, after 500 ms and up to every 5 seconds. What was counted here meanwhile is
-//!    forgotten then.
+//! 3. Three takes in a row that fail, half of the last twenty, a connection that ends, or a word that nothing can be written, and
+//!    the server counts as away: nobody asks it any more, and nobody waits. One task tries to bring it back, after 500 ms and up
+//!    to every 5 seconds. What was counted here meanwhile is forgotten then.
 //! 4. Each time it goes away or comes back is told: in the log (`tracing`, target `keyward`), to
-//!    [`RedisBuilder::on_switch`], and in [`RedisLimits::statistics`].
+//!    [`RedisBuilder::on_switch`], and in [`RedisLimits::statistics`]. So is, in the log and once a second at most, that a
+//!    request was not counted without that.
 //! 5. A script cache that was emptied costs a second trip, and is no failure.
 //! 6. A changed limit takes hold with the next request and forgets nothing (R9.4).
 //! 7. Names in the server hold hashes, never an id, an owner or an address. A counter vanishes a second after its longest window.

@@ -64,8 +64,9 @@ impl RedisBuilder {
         self
     }
 
-    /// After how many takes in a row that failed or came late the server counts as away (3); at least 1. A connection that
-    /// ends counts as that at once.
+    /// After how many takes in a row that failed or came late the server counts as away (3); at least 1. It does, too, after as
+    /// many of the last twenty, and at least ten. A connection that ends, or a server that tells that it cannot count for anybody
+    /// (its memory is full, it is a replica), counts as that at once.
     pub fn failures(mut self, in_a_row: u32) -> Self {
         self.pace.failures = in_a_row.clamp(1, 1_000);
         self
@@ -178,7 +179,8 @@ pub enum OpenErrorKind {
     Address,
     /// The namespace cannot be used.
     Namespace,
-    /// The server refuses the user or the password, or the user may not do what is needed.
+    /// The server refuses the user or the password, or the user may not do what is needed; or it has no such command, or no
+    /// such database.
     Refused,
     /// The server cannot be reached, does not answer in time, or cannot count now.
     Away,
@@ -192,7 +194,7 @@ impl OpenError {
     pub(crate) fn of(failure: Failure) -> Self {
         let kind = match failure.kind {
             FailureKind::Refused => OpenErrorKind::Refused,
-            FailureKind::Away => OpenErrorKind::Away,
+            FailureKind::Away | FailureKind::Once | FailureKind::Counter => OpenErrorKind::Away,
         };
         Self::new(kind, format!("Redis cannot be used: {}", failure.text))
     }

@@ -83,7 +83,11 @@ impl Request {
             for &quota in &bucket.quotas {
                 let (scale, debt) = (Scale::of(quota), *debts.next()?);
                 let cost = scale.interval * u64::from(self.cost.min(quota.count()));
-                let missing = if given == 1 { 0 } else { (debt + cost).saturating_sub(scale.span) };
+                // The script keeps no debt that would not be paid off within two windows.
+                if debt > 2 * scale.span {
+                    return None;
+                }
+                let missing = if given == 1 { 0 } else { debt.checked_add(cost)?.saturating_sub(scale.span) };
                 if missing > 0 {
                     charge.refused_for = charge.refused_for.max(Some(scale.time(missing)));
                 }
@@ -187,9 +191,22 @@ mod tests {
         let now = Now { wall: keyward::Timestamp::EPOCH, steady: 0 };
         let namespace = Namespace::new("test").unwrap();
         let request = Request::of(&Taking { now, buckets: &buckets, cost: 1, peek: false }, &namespace);
-        for reply in [&[][..], &[1], &[1, 5], &[1, 5, 0, 0], &[0, 5, 0], &[0, 5, 900_000_000]] {
+        for reply in [
+            &[][..],
+            &[1],
+            &[1, 5],
+            &[1, 5, 0, 0],
+            &[0, 5, 0],
+            &[0, 5, 900_000_000],
+            // More than two windows, and more than a number holds with the cost.
+            &[0, 5, 2_000_000_001],
+            &[1, 5, 2_000_000_001],
+            &[0, 5, u64::MAX],
+            &[0, 5, (1 << 63) - 1],
+        ] {
             assert_eq!(request.charge(reply), None, "{reply:?}");
         }
+        assert_eq!(request.charge(&[0, 5, 2_000_000_000]).unwrap().refused_for, Some(Duration::from_millis(1_100)));
         let admitted = request.charge(&[1, 5, 100_000_000]).unwrap();
         assert_eq!((admitted.refused_for, admitted.standings[0].remaining), (None, 9));
         let refused = request.charge(&[0, 5, 1_000_000_000]).unwrap();

@@ -18,9 +18,11 @@ use crate::failure::{Failure, FailureKind};
 use crate::name::Namespace;
 use crate::open::OpenError;
 use crate::request::Request;
-use crate::told::{Listener, Statistics, Tally, count};
+use crate::told::{Listener, Seldom, Statistics, Tally, count};
 
 const SCRIPT: &str = include_str!("take.lua");
+
+const RIGHTS: &str = include_str!("rights.lua");
 
 /// How long a connection may take to be made, with all that is said on it before the first take.
 const CONNECTING: Duration = Duration::from_secs(2);
@@ -47,6 +49,7 @@ pub(crate) struct Shared {
     substitute: Substitute,
     listener: Listener,
     tally: Tally,
+    uncounted: Seldom,
     /// `None` while the server is away; then exactly one task is there that will change that: see [`Breaker`].
     live: ArcSwapOption<Live>,
     /// Why the server is away, and how long was waited before it was tried last.
@@ -92,6 +95,7 @@ impl Shared {
             substitute,
             listener,
             tally: Tally::default(),
+            uncounted: Seldom::new(),
             live: ArcSwapOption::empty(),
             last: Mutex::new((String::new(), Duration::ZERO)),
         }
@@ -155,8 +159,16 @@ impl Shared {
             }
         };
         tracing::debug!(target: "keyward", failure = failure.text, "a take was not answered by Redis");
-        if live.breaker.failed(self.pace.failures) {
+        let is_lost = match failure.kind {
+            FailureKind::Once => live.breaker.failed(self.pace.failures),
+            // Not after some in a row: who is refused writes nothing, and would be answered well in between.
+            FailureKind::Away | FailureKind::Refused => live.breaker.ended(),
+            FailureKind::Counter => false,
+        };
+        if is_lost {
             self.lose(&live, &failure.text, false);
+        } else {
+            self.uncounted.tell(self.substitute.mode, &failure.text);
         }
         request.with_taking(|taking| self.substitute(taking, || failure.text.clone()))
     }
@@ -181,12 +193,12 @@ impl Shared {
             reply => reply,
         };
         let reply = reply.map_err(|error: RedisError| Failure::of(&error))?;
-        request.charge(&reply).ok_or_else(|| Failure::away("its answer makes no sense: is it Redis, and are its scripts?"))
+        request.charge(&reply).ok_or_else(|| Failure::once("its answer makes no sense: is it Redis, and are its scripts?"))
     }
 
     /// A connection on which the script has run within the time-out, in as many tries as may fail.
     async fn open(self: &Arc<Self>) -> Result<Arc<Live>, Failure> {
-        let late = |_| Failure::away(format!("no connection within {CONNECTING:?}: check the address, the network and its load"));
+        let late = |_| Failure::away(format!("no connection within {CONNECTING:?}: {}", self.address.check()));
         let live = tokio::time::timeout(CONNECTING, self.connect()).await.map_err(late)??;
         let mut last = Failure::late(self.pace.timeout);
         for _ in 0..self.pace.failures {
@@ -219,12 +231,14 @@ impl Shared {
         });
         let live = |connection| Live { connection, breaker, since: Instant::now(), driver: driver.abort_handle() };
         let loaded = redis::cmd("SCRIPT").arg("LOAD").arg(SCRIPT).query_async::<String>(&mut connection).await;
+        let key = self.namespace.key(Whose::Identity("keyward-redis", "rights"));
+        let tried = redis::cmd("EVAL").arg(RIGHTS).arg(1).arg(key).query_async::<u64>(&mut connection).await;
         let live = Arc::new(live(connection));
-        loaded.map_err(|error| Failure::of(&error))?;
+        loaded.and(tried).map_err(|error| Failure::of(&error))?;
         Ok(live)
     }
 
-    /// Takes for real: a server that can be read and not written to does not count.
+    /// Takes for real, within the time-out.
     async fn probe(&self, connection: &MultiplexedConnection) -> Result<(), Failure> {
         let quotas = ["1000000/second".parse().map_err(|_| Failure::away("a quota cannot be read"))?];
         let buckets = [Bucket { whose: Whose::Identity("keyward-redis", "probe"), quotas: &quotas }];

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use keyward::Timestamp;
 
@@ -35,7 +35,7 @@ pub struct Statistics {
     pub taken: u64,
     /// Takes that it did not answer in time. Whether it counted them is unknown.
     pub timed_out: u64,
-    /// Takes that failed in another way.
+    /// Takes that failed in another way, such as for want of memory.
     pub failed: u64,
     /// Takes that were answered as the mode says: those of both lines above, and all while the server was away.
     pub answered_away: u64,
@@ -65,6 +65,30 @@ impl Tally {
             timed_out: read(&self.timed_out),
             failed: read(&self.failed),
             answered_away: read(&self.answered_away),
+        }
+    }
+}
+
+/// Tells of requests that were not counted while the server was not away, once a second at most.
+pub(crate) struct Seldom {
+    began: Instant,
+    /// In milliseconds after that.
+    next: AtomicU64,
+    untold: AtomicU64,
+}
+
+impl Seldom {
+    pub(crate) fn new() -> Self {
+        Self { began: Instant::now(), next: AtomicU64::new(0), untold: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn tell(&self, mode: AwayMode, reason: &str) {
+        count(&self.untold);
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let is_due = |next| (now >= next).then_some(now.saturating_add(1_000));
+        if self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_due).is_ok() {
+            let requests = self.untold.swap(0, Ordering::Relaxed);
+            tracing::warn!(target: "keyward", %mode, reason, requests, "Redis did not count, and the mode says what holds instead");
         }
     }
 }

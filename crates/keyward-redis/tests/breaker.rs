@@ -5,7 +5,7 @@ mod breaker;
 
 /// Loom's, in place of the standard library's: it runs the model once for each order that they allow.
 mod atomic {
-    pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
 }
 
 // What only the model counts is the standard library's: loom has not to try their orders too.
@@ -131,5 +131,73 @@ fn a_success_between_failures_starts_the_count_anew() {
         first.succeeded();
         assert!(!first.failed(1), "given up is given up");
         drop(world);
+    });
+}
+
+/// Every second one fails: never three in a row, and given up all the same.
+#[test]
+fn half_of_the_last_twenty_are_enough() {
+    // Whoever lets eleven fail in a row has more patience.
+    for (most, expected) in [(3, Some(19)), (10, Some(19)), (11, None), (30, None)] {
+        loom::model(move || {
+            let (_, first) = World::new();
+            let mut given_up = None;
+            for take in 0..60 {
+                if take % 2 == 0 {
+                    first.succeeded();
+                } else if first.failed(most) {
+                    assert_eq!(given_up.replace(take), None, "once is enough");
+                }
+            }
+            assert_eq!(given_up, expected, "{most}");
+        });
+    }
+    loom::model(|| {
+        let (_, first) = World::new();
+        for _ in 0..30 {
+            assert!(!first.failed(3), "a third is not half");
+            first.succeeded();
+            first.succeeded();
+        }
+    });
+}
+
+#[test]
+fn the_tenth_failure_of_twenty_in_any_order() {
+    loom::model(|| {
+        let (world, first) = World::new();
+        for _ in 0..8 {
+            assert!(!first.failed(3));
+            first.succeeded();
+        }
+        let failing = world.clone();
+        let fails = thread::spawn(move || failing.take(3, false));
+        world.take(3, true);
+        world.take(3, false);
+        fails.join().unwrap();
+        world.expect_a_connection();
+        assert_eq!(world.made.load(Ordering::SeqCst), 2, "eight and two");
+    });
+}
+
+/// As a server does that tells each of them that its memory is full.
+#[test]
+fn many_hear_at_once_that_nothing_is_counted() {
+    loom::model(|| {
+        let (world, _) = World::new();
+        let hears = |world: &World| {
+            let Some(live) = world.live.lock().unwrap().clone() else { return };
+            if live.ended() {
+                world.make_another(0);
+            }
+        };
+        let threads = [(); 2].map(|()| {
+            let world = world.clone();
+            thread::spawn(move || hears(&world))
+        });
+        world.take(3, true);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        world.expect_a_connection();
+        assert!((2..=3).contains(&world.made.load(Ordering::SeqCst)));
     });
 }

@@ -39,6 +39,51 @@ async fn a_user_with_just_what_is_needed() {
     expect(&wrong.connect().await.unwrap_err(), OpenErrorKind::Refused, "check the user");
 }
 
+/// Each of them is needed, if not by the first request: it is told at the start, and with the line that mends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_lacks_one_right() {
+    let server = Redis::start().unwrap();
+    for right in USER.split(' ').filter_map(|word| word.strip_prefix('+')) {
+        let user = format!("ACL SETUSER {} -{right}", USER.replacen("limits on", "lacking reset on", 1));
+        server.ask(&user.split(' ').collect::<Vec<_>>()).unwrap();
+        let url = server.url_as("lacking", "marked-password");
+        let refused = RedisLimits::builder(url).may_start_away().connect().await;
+        expect(&refused.expect_err(right), OpenErrorKind::Refused, "the user needs ~{NAMESPACE}:* and +evalsha +eval ");
+    }
+}
+
+/// A right that is taken away later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_loses_a_right() {
+    let server = Redis::start_with(&[("user", USER)]).unwrap();
+    let builder = RedisLimits::builder(server.url_as("limits", "marked-password")).mode(AwayMode::Deny);
+    let builder = builder.retry_after(Duration::from_millis(20), Duration::from_millis(100)).failures(1_000);
+    let limits = patient(builder).connect().await.unwrap();
+    server.ask(&["ACL", "SETUSER", "limits", "-hset"]).unwrap();
+    let fault = common::take(&limits, keyward::limit::Whose::Policy, &[common::quota("1/hour")], 1).await.unwrap_err();
+    assert!(limits.statistics().away && fault.to_string().contains("the user needs"), "{fault}");
+    server.ask(&["ACL", "SETUSER", "limits", "+hset"]).unwrap();
+    until("back", async || !limits.statistics().away).await;
+}
+
+/// No start and no end of waiting would help.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lacks_a_command_or_a_database() {
+    for command in ["SCRIPT", "EVALSHA", "EVAL", "TIME", "HMGET", "HGETALL", "HSET", "HDEL", "PEXPIRE"] {
+        let server = Redis::start_with(&[("rename-command", &format!("{command} \"\""))]).unwrap();
+        let refused = RedisLimits::builder(server.url()).may_start_away().connect().await;
+        expect(&refused.expect_err(command), OpenErrorKind::Refused, "it lacks a command");
+    }
+    let server = Redis::start().unwrap();
+    let refused = RedisLimits::builder(format!("{}/99", server.url())).may_start_away().connect().await;
+    expect(&refused.unwrap_err(), OpenErrorKind::Refused, "none of its `databases`");
+    let limits = patient(RedisLimits::builder(format!("{}/3", server.url()))).connect().await.unwrap();
+    assert!(gives(&limits, "a", "1/hour").await);
+    server.ask(&["ACL", "SETUSER", "limits", "on", ">marked", "~*", "+@all", "-select"]).unwrap();
+    let refused = RedisLimits::connect(format!("{}/3", server.url_as("limits", "marked"))).await;
+    expect(&refused.unwrap_err(), OpenErrorKind::Refused, "+select");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_without_a_user() {
     let server = Redis::start_with(&[("requirepass", "marked/pass%word")]).unwrap();
@@ -101,7 +146,12 @@ async fn tls_with_an_authority_of_ones_own() {
     let refused = RedisLimits::builder(other_name).certificate_authorities(server.authority().unwrap()).connect().await;
     expect(&refused.unwrap_err(), OpenErrorKind::Away, "ertificate");
     let plain = RedisLimits::connect(server.url().replace("rediss", "redis")).await.unwrap_err();
-    assert_eq!(plain.kind(), OpenErrorKind::Away);
+    expect(&plain, OpenErrorKind::Away, "rediss://");
+    // It waits for a command that ends.
+    let without = Redis::start().unwrap();
+    let plain = RedisLimits::builder(without.url().replace("redis", "rediss"));
+    let refused = plain.certificate_authorities(server.authority().unwrap()).connect().await;
+    expect(&refused.unwrap_err(), OpenErrorKind::Away, "rediss:// is with it, redis:// without");
     let refused = RedisLimits::builder("redis://127.0.0.1").certificate_authorities(server.authority().unwrap()).connect().await;
     expect(&refused.unwrap_err(), OpenErrorKind::Address, "rediss://");
     let refused = builder().certificate_authorities("nonsense").connect().await.unwrap_err();

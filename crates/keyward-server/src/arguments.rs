@@ -130,7 +130,7 @@ Examples:
   keyward serve --policy policy.toml --database postgres://keyward@db/keys --listen 0.0.0.0:8080
   KEYWARD_POLICY=policy.toml keyward serve --keys keys.jsonl --listen 127.0.0.1:0
   KEYWARD_REDIS=rediss://keyward:…@redis keyward serve --redis-nodes 4 --policy policy.toml --listen 0.0.0.0:8080
-  (umask 077; openssl rand -base64 32 > secret); keyward serve --server-secret-file secret --redis redis://127.0.0.1:6379
+  (umask 077; openssl rand -base64 32 > secret); KEYWARD_REDIS=redis://127.0.0.1 keyward serve --server-secret-file secret
 
 The first start on a database makes a bootstrap key and tells it once on standard error, with a curl line that uses it. Where
 standard error is no terminal and the listener is no loopback address, it is written to a new file instead.
@@ -149,7 +149,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     max_connections: Option<OsString>,
     /// Count limits and bad keys in Redis or Valkey, and note used tickets there, together with all who name the same one:
-    /// redis://… or rediss://… [env: KEYWARD_REDIS]
+    /// redis://… or rediss://…, with a password in the variable [env: KEYWARD_REDIS]
     // Not parsed by clap, which would repeat a password in its error.
     #[arg(long, value_name = "URL")]
     redis: Option<OsString>,

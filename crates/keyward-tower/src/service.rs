@@ -43,7 +43,7 @@ impl<F: Framework> GuardLayer<F> {
         Self { guard, denials: Denials::Http, framework: PhantomData }
     }
 
-    /// Denies as gRPC does, by [`Denial::into_grpc_response`]: HTTP 200, no body, and the status in `grpc-status`.
+    /// Denies as gRPC does, by [`keyward::Denial::into_grpc_response`]: HTTP 200, no body, and the status in `grpc-status`.
     ///
     /// A call of gRPC is a POST. Requests with other methods, handshakes of WebSockets among them, are denied as by any other layer.
     ///

@@ -119,11 +119,16 @@ impl HeaderPlan {
     pub(crate) fn is_preflight<H: Head + ?Sized>(&self, head: &H) -> bool {
         let is_token = |value: &[u8]| !value.is_empty() && value.iter().copied().all(is_token_byte);
         head.method() == "OPTIONS"
-            && !head.has_body()
+            && !self.has_body(head)
             && self.only(head, self.origin).is_some_and(|origin| !origin.is_empty())
             && self.only(head, self.request_method).is_some_and(is_token)
-            && self.values(head, self.transfer_encoding).is_empty()
-            && self.values(head, self.content_length).iter().all(|length| trim_blanks(length) == b"0")
+    }
+
+    /// Whether a body follows, or is announced.
+    fn has_body<H: Head + ?Sized>(&self, head: &H) -> bool {
+        head.has_body()
+            || !self.values(head, self.transfer_encoding).is_empty()
+            || self.values(head, self.content_length).iter().any(|length| trim_blanks(length) != b"0")
     }
 
     /// A WebSocket handshake of HTTP/1.1 (RFC 6455 §4.2.1).
@@ -143,8 +148,7 @@ impl HeaderPlan {
         let [key, version, protocols] = self.handshake?;
         // RFC 9110 allows a list of protocols to upgrade to, and frameworks disagree about whom that lets upgrade; nobody sends one.
         let is_alone = self.only(head, self.upgrade)?.eq_ignore_ascii_case(b"websocket");
-        let has_body = !self.values(head, self.transfer_encoding).is_empty();
-        if !self.is_websocket(head) || !is_alone || has_body || self.only(head, version)? != b"13" {
+        if !self.is_websocket(head) || !is_alone || self.has_body(head) || self.only(head, version)? != b"13" {
             return None;
         }
         let lines = self.values(head, protocols);

@@ -1,8 +1,8 @@
-//! All orders in which threads can take from one key's quota (T11): by the fast path, under the lock, and while the quota is
-//! exchanged for another.
+//! All orders in which threads can take from one key's quota (T11): by the fast path, under the lock, while the quota is
+//! exchanged for another, and while the counter is given up.
 //!
-//! A model of `LocalLimits` for one key, with loom's atomics and lock in place of the real ones, step by step as in
-//! `limit/local.rs`; what is not a step of the two paths (the map, other buckets) is left out. The arithmetic is the real one.
+//! The cells are the real ones (`limit/cells.rs`), with loom's atomics in place of the standard library's. The map and the lock
+//! around them are a model of `limit/local.rs`, step by step, for one key; what is not a step of the two paths is left out.
 //!
 //! Without any bound in a release build (`cargo test --release -p keyward --test limit_orders`).
 
@@ -10,25 +10,26 @@
 #[path = "../src/limit/quota.rs"]
 mod quota;
 
+#[allow(dead_code, reason = "the model needs a part of it")]
+#[path = "../src/limit/cells.rs"]
+mod cells;
+
+/// Loom's: it runs the model once for each order that they allow.
+mod atomic {
+    pub(super) use loom::sync::atomic::{AtomicU64, Ordering};
+}
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering as Unmodelled};
 use std::time::Duration;
 
+use atomic::Ordering;
+use cells::{Alone, Cells};
 use loom::sync::Mutex;
-use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 use quota::Quota;
 
-const SEALED: u64 = u64::MAX;
 const NOW: u64 = 1;
-
-struct Cells {
-    quota: Quota,
-    cell: AtomicU64,
-    /// Another window that counted here before: value, and how many were charged by then.
-    retired: Option<(Quota, u64, u64)>,
-    charged: AtomicU64,
-}
 
 #[derive(Default)]
 struct World {
@@ -38,98 +39,92 @@ struct World {
     admitted: AtomicU32,
 }
 
-impl Cells {
-    fn moved_to(&self, quota: Quota) -> Self {
-        let seen = self.charged.load(Ordering::Acquire);
-        let cell = self.cell.swap(SEALED, Ordering::AcqRel);
-        let old = (self.quota, cell, seen);
-        let known = [Some(old), self.retired].into_iter().flatten().find(|(known, ..)| known.window() == quota.window());
-        let most = self.quota.taken(cell, NOW);
-        let next = match known {
-            Some((known, cell, then)) if known.count() == quota.count() && then == seen => cell,
-            Some((known, cell, then)) => quota.cell_with(known.taken(cell, NOW) + (seen - then), NOW),
-            None => quota.cell_with(most, NOW),
-        };
-        let retired = (old.0.window() != quota.window()).then_some(old);
-        Self { quota, cell: AtomicU64::new(next), retired, charged: AtomicU64::new(seen) }
-    }
-}
-
 impl World {
-    fn peek(&self) -> Option<Arc<Cells>> {
+    fn known(&self) -> Option<Arc<Cells>> {
         self.map.lock().unwrap().clone()
     }
 
-    /// `take_alone`: `None` where the lock has to be asked for.
-    fn take_alone(&self, quota: Quota, cost: u32) -> Option<bool> {
-        let cells = self.peek()?;
-        if cells.quota != quota || cells.retired.is_some() {
-            return None;
-        }
-        let step = |cell| if cell == SEALED { None } else { quota.take(cell, NOW, cost).ok() };
-        match cells.cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, step) {
-            Ok(_) => Some(true),
-            Err(SEALED) => None,
-            Err(_) => Some(false),
-        }
-    }
-
     /// `take_together`, for this one bucket.
-    fn take_together(&self, quota: Quota, cost: u32) -> bool {
+    fn take_together(&self, quota: Quota, now: u64, cost: u32, peek: bool) -> Alone {
         let _lock = self.several.lock().unwrap();
-        let cells = match self.peek() {
-            Some(cells) if cells.quota == quota => cells,
-            Some(old) => {
-                let moved = Arc::new(old.moved_to(quota));
+        let looked_at = |cells: &Cells| match quota.take(cells.look(0), now, cost) {
+            Ok(cell) => Alone { cell, wait: None },
+            Err(wait) => Alone { cell: cells.look(0), wait: Some(wait) },
+        };
+        let known = self.known();
+        if peek {
+            let seen = known.map(|known| if known.is_under(&[quota]) { known } else { known.seen_under(&[quota], now) });
+            return looked_at(&seen.unwrap_or_else(|| Cells::new(&[quota])));
+        }
+        let cells = match known {
+            Some(cells) if cells.is_under(&[quota]) && !cells.is_outdated(now) => cells,
+            known => {
+                let next = known.map_or_else(|| Cells::new(&[quota]), |old| old.moved_to(&[quota], now));
                 *self.map.lock().unwrap() = None;
-                *self.map.lock().unwrap() = Some(moved.clone());
-                moved
-            }
-            None => {
-                let fresh = Arc::new(Cells { quota, cell: AtomicU64::new(0), retired: None, charged: AtomicU64::new(0) });
-                *self.map.lock().unwrap() = Some(fresh.clone());
-                fresh
+                *self.map.lock().unwrap() = Some(next.clone());
+                next
             }
         };
-        if quota.take(cells.cell.load(Ordering::Acquire), NOW, cost).is_err() {
-            return false;
-        }
-        if cells.retired.is_none() {
-            let step = |cell| quota.take(cell, NOW, cost).ok();
-            if cells.cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, step).is_err() {
-                return false;
+        let mut taken = looked_at(&cells);
+        if taken.wait.is_none()
+            && let Some((quota, cell)) = cells.contested()
+        {
+            match cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, |cell| quota.take(cell, now, cost).ok()) {
+                Ok(before) => taken.cell = quota.charged(before, now, cost),
+                Err(cell) => taken = Alone { cell, wait: quota.take(cell, now, cost).err() },
             }
-            cells.charged.fetch_add(u64::from(cost), Ordering::AcqRel);
-        } else {
-            cells.charged.fetch_add(u64::from(cost), Ordering::AcqRel);
-            let step = |cell| Some(quota.charged(cell, NOW, cost));
-            let _ = cells.cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, step);
+        } else if taken.wait.is_none() {
+            cells.note(now, cost);
+            taken.cell = cells.charge(0, now, cost);
         }
-        true
+        taken
+    }
+
+    fn ask(&self, quota: Quota, now: u64, cost: u32, peek: bool) -> Alone {
+        let alone = self.known().and_then(|cells| cells.take_alone(quota, now, cost, peek));
+        alone.unwrap_or_else(|| self.take_together(quota, now, cost, peek))
     }
 
     fn take(&self, quota: Quota, cost: u32) {
-        if self.take_alone(quota, cost).unwrap_or_else(|| self.take_together(quota, cost)) {
+        if expect_sense(quota, NOW, self.ask(quota, NOW, cost, false)) {
             self.admitted.fetch_add(cost, Unmodelled::SeqCst);
         }
     }
+
+    /// What a sweep does with the counter.
+    fn sweep(&self, now: u64) {
+        let _lock = self.several.lock().unwrap();
+        if self.known().is_some_and(|cells| cells.give_up(now)) {
+            *self.map.lock().unwrap() = None;
+        }
+    }
+}
+
+/// Whether it was taken. What is told is what a quota can hold.
+fn expect_sense(quota: Quota, now: u64, told: Alone) -> bool {
+    assert!(told.cell <= quota.latest(now), "{} of {quota}", told.cell);
+    assert!(told.wait.is_none_or(|wait| wait <= quota.nanoseconds()), "{:?} of {quota}", told.wait);
+    told.wait.is_none()
 }
 
 fn quota(count: u32, seconds: u64) -> Quota {
     Quota::new(count, Duration::from_secs(seconds)).unwrap()
 }
 
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut all = loom::model::Builder::new();
+    // All orders take minutes in a debug build: there, those in which a thread is interrupted at most three times.
+    all.preemption_bound = cfg!(debug_assertions).then_some(3);
+    all.check(model);
+}
+
 /// Each list is one thread's requests: a quota and a cost.
 fn all_orders(known: Option<Quota>, threads: &[&[(Quota, u32)]], admitted: u32) {
     let threads: Vec<Vec<(Quota, u32)>> = threads.iter().map(|requests| requests.to_vec()).collect();
-    let mut model = loom::model::Builder::new();
-    // All of them take minutes in a debug build: there, those in which a thread is interrupted at most three times.
-    model.preemption_bound = cfg!(debug_assertions).then_some(3);
-    model.check(move || {
+    check(move || {
         let world = Arc::new(World::default());
         if let Some(quota) = known {
-            let cells = Cells { quota, cell: AtomicU64::new(0), retired: None, charged: AtomicU64::new(0) };
-            *world.map.lock().unwrap() = Some(Arc::new(cells));
+            *world.map.lock().unwrap() = Some(Cells::new(&[quota]));
         }
         let take_all =
             |world: &World, requests: &[(Quota, u32)]| requests.iter().for_each(|&(quota, cost)| world.take(quota, cost));
@@ -178,4 +173,50 @@ fn a_name_that_is_exchanged_meanwhile() {
     let hour = quota(1, 3_600);
     let named = hour.named("hot").unwrap();
     all_orders(Some(hour), &[&[(hour, 1)], &[(hour, 1)], &[(named, 1)]], 1);
+}
+
+#[test]
+fn a_count_that_is_exchanged_meanwhile() {
+    let (two, one) = (quota(2, 3_600), quota(1, 3_600));
+    all_orders(Some(two), &[&[(two, 1), (two, 1), (two, 1)], &[(one, 1), (one, 1)]], 2);
+    all_orders(Some(two), &[&[(two, 1), (one, 1)], &[(two, 1)], &[(two, 1)]], 2);
+}
+
+/// Whoever looks, alone or not, is told of the cell as it was or of the one that replaced it, and of nothing between.
+#[test]
+fn whoever_looks_or_is_refused_meanwhile_is_told_no_nonsense() {
+    let (hour, wider) = (quota(1, 3_600), quota(2, 3_600));
+    check(move || {
+        let world = Arc::new(World::default());
+        *world.map.lock().unwrap() = Some(Cells::new(&[hour]));
+        let threads = [(hour, true), (wider, false)].map(|(quota, peek)| {
+            let world = world.clone();
+            thread::spawn(move || expect_sense(quota, NOW, world.ask(quota, NOW, 1, peek)))
+        });
+        world.take(hour, 1);
+        world.take(hour, 1);
+        threads.into_iter().for_each(|thread| _ = thread.join().unwrap());
+    });
+}
+
+/// A counter that is full again is given up between a look and a charge, or not at all.
+#[test]
+fn what_is_given_up_meanwhile_has_no_charge() {
+    let quotas = [quota(1, 3_600), quota(2, 86_400)];
+    for [first, second] in [[quotas[0]; 2], quotas] {
+        check(move || {
+            let world = Arc::new(World::default());
+            *world.map.lock().unwrap() = Some(Cells::new(&[first]));
+            let threads = [first, second].map(|quota| {
+                let world = world.clone();
+                thread::spawn(move || world.take(quota, 2))
+            });
+            world.sweep(NOW);
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            world.sweep(NOW);
+            // Each takes all of its quota, so that nothing is left of the other.
+            assert_eq!(world.admitted.load(Unmodelled::SeqCst), 2);
+            assert!(world.known().is_some(), "what has a charge was given up");
+        });
+    }
 }

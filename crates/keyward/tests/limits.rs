@@ -308,3 +308,137 @@ fn a_quota_that_stays_goes_on_as_it_was() {
     assert_eq!(wait(29 * second, &[hour]), None);
     assert_eq!(wait(29 * second, &[minute]), Some(30), "what was taken meanwhile was taken of it, too");
 }
+
+/// Asks under a quota until it refuses: how often it gave.
+fn drain(limits: &LocalLimits, now: u64, whose: Whose<'_>, of: &str) -> u32 {
+    let quotas = [of.parse().unwrap()];
+    (0..).find(|_| take(limits, now, &[Bucket { whose, quotas: &quotas }], 1, false).refused_for.is_some()).unwrap()
+}
+
+#[test]
+fn two_counts_at_once_give_no_more_than_the_larger() {
+    let (key, owner) = (Whose::Key(id("k")), Whose::Owner("o"));
+    for whose in [key, owner] {
+        let limits = LocalLimits::new();
+        let given: u32 = (0..100).map(|_| drain(&limits, 1, whose, "9/hour") + drain(&limits, 1, whose, "10/hour")).sum();
+        assert_eq!(given, 10);
+        let limits = LocalLimits::new();
+        let given = ["100/day", "1/day", "100/day", "50/day", "2/hour", "1/hour", "99/2d", "20/hour", "100/day"]
+            .map(|of| drain(&limits, 1, whose, of));
+        assert_eq!(given, [100, 0, 0, 0, 0, 0, 0, 0, 0], "{whose:?}");
+    }
+}
+
+#[test]
+fn a_count_that_was_cut_down_locks_nobody_out_for_longer_than_its_window() {
+    let (limits, owner) = (LocalLimits::new(), Whose::Owner("o"));
+    let hour = 3_600_000_000_000;
+    assert_eq!(drain(&limits, 1, owner, "100/day"), 100);
+    assert_eq!(drain(&limits, 1, owner, "1/day"), 0);
+    assert_eq!(drain(&limits, 24 * hour, owner, "1/day"), 0);
+    assert_eq!(drain(&limits, 1 + 24 * hour, owner, "1/day"), 1);
+    // A window after the change, the quota in force knows all that matters.
+    assert_eq!(drain(&limits, 1 + 24 * hour, owner, "100/day"), 99);
+}
+
+/// A limit that is raised for whoever used it up is more at once, whatever was taken of a longer one.
+#[test]
+fn a_quota_that_is_raised_gives_at_once_what_it_has_more() {
+    let limits = LocalLimits::new();
+    let hour = 3_600_000_000_000;
+    let asked = |now, quotas: [&str; 2]| {
+        let quotas = quotas.map(|quota| quota.parse().unwrap());
+        let buckets = [Bucket { whose: Whose::Owner("o"), quotas: &quotas }];
+        (0..).find(|_| take(&limits, now, &buckets, 1, false).refused_for.is_some())
+    };
+    for hours in 0..3 {
+        assert_eq!(asked(1 + hours * hour, ["100/hour", "1000/day"]), Some(100));
+    }
+    assert_eq!(asked(1 + 2 * hour, ["120/hour", "1000/day"]), Some(20));
+}
+
+/// Quotas of one window, in any order and at any time: what all of them give together, the largest alone could have given.
+#[derive(Debug, Clone)]
+struct Change {
+    after: u64,
+    count: u32,
+    asks: u32,
+    cost: u32,
+}
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let after = prop_oneof![
+        2 => Just(0),
+        2 => (1..=12_u64).prop_map(|count| 10_000_000_000 / count),
+        2 => 1..2_000_000_000_u64,
+        2 => 1..15_000_000_000_u64,
+        1 => 1..80_000_000_000_u64,
+    ];
+    let change = (after, 1..=12_u32, 0..15_u32, prop_oneof![3 => Just(1), 1 => 1..5_u32]);
+    prop::collection::vec(change.prop_map(|(after, count, asks, cost)| Change { after, count, asks, cost }), 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn counts_of_one_window_give_what_the_largest_could(changes in changes()) {
+        let limits = LocalLimits::new();
+        let window = Duration::from_secs(10);
+        let largest = changes.iter().map(|change| change.count).max().unwrap();
+        let mut largest = Ledger { quota: Quota::new(largest, window).unwrap(), back_at: Vec::new() };
+        let mut now = 0;
+        for change in &changes {
+            now += change.after;
+            let quotas = [Quota::new(change.count, window).unwrap()];
+            for _ in 0..change.asks {
+                let cost = change.cost.min(change.count);
+                let charge = take(&limits, now, &[Bucket { whose: Whose::Key(id("k")), quotas: &quotas }], cost, false);
+                prop_assert!(charge.standings[0].full_in <= window, "{change:?}");
+                prop_assert!(charge.refused_for.is_none_or(|wait| wait <= window), "{change:?}");
+                if charge.refused_for.is_none() {
+                    prop_assert_eq!(largest.wait(now, cost), None, "{:?} at {}", change, now);
+                    largest.take(now, cost);
+                }
+            }
+        }
+    }
+
+    /// Quotas of any windows and counts at one instant.
+    #[test]
+    fn quotas_that_follow_each_other_at_once_give_no_more_than_the_largest_count(
+        sets in prop::collection::vec(
+            prop::collection::vec((1..40_u32, prop::sample::select(vec![1_u64, 10, 60, 3_600])), 1..4),
+            1..40,
+        )
+    ) {
+        let limits = LocalLimits::new();
+        let mut given = 0;
+        let largest = sets.iter().flatten().map(|(count, _)| *count).max().unwrap();
+        for set in &sets {
+            let mut quotas: Vec<Quota> =
+                set.iter().map(|(count, seconds)| Quota::new(*count, Duration::from_secs(*seconds)).unwrap()).collect();
+            quotas.sort_by_key(|quota| quota.window());
+            quotas.dedup_by_key(|quota| quota.window());
+            while take(&limits, 1, &[Bucket { whose: Whose::Policy, quotas: &quotas }], 1, false).refused_for.is_none() {
+                given += 1;
+            }
+        }
+        prop_assert!(given <= largest, "{} of {}", given, largest);
+    }
+}
+
+/// `explain` shows, and leaves everything as it was.
+#[test]
+fn a_look_makes_no_counter_and_moves_none() {
+    let limits = LocalLimits::new();
+    let (two, nine): (Quota, Quota) = ("2/hour".parse().unwrap(), "9/day".parse().unwrap());
+    let key = Whose::Key(id("k"));
+    let look = |whose, quotas: &[Quota]| take(&limits, 1, &[Bucket { whose, quotas }], 1, true).standings[0].remaining;
+    assert_eq!((look(key, &[two]), look(Whose::Owner("o"), &[two])), (1, 1));
+    assert_eq!(format!("{limits:?}"), "LocalLimits(0 keys)");
+    assert_eq!(drain(&limits, 1, key, "2/hour"), 2);
+    assert_eq!(look(key, &[nine]), 6);
+    let taken = allocation_counter::measure(|| assert_eq!(look(key, &[two]), 0));
+    assert_eq!(taken.count_total, 0, "the counter is under the quota that it was under before");
+}

@@ -153,31 +153,70 @@ struct Account {
     /// Those that were in force before, with what had been charged by then.
     earlier: Vec<(Ledger, Moment)>,
     charged: Moment,
+    /// When something was charged last, or other quotas came into force.
+    active_at: Moment,
+    changed_at: Moment,
+    /// Until when what is out of a ledger in force may be less than what was charged.
+    cut_until: Moment,
 }
 
 impl Account {
-    /// R9.4: puts quotas in force and forgets nothing: a window that was counted goes on from where it stood, with what was
-    /// charged since; another one begins with the most permissions that are out of a quota in force until now.
+    /// R9.4: puts quotas in force and forgets nothing.
     fn put_in_force(&mut self, quotas: &[Quota], now: Moment) {
+        let earlier = std::mem::take(&mut self.earlier);
+        self.earlier = earlier.into_iter().filter(|(ledger, then)| self.matters(ledger, *then, now)).collect();
         if self.ledgers.iter().map(|ledger| &ledger.quota).eq(quotas) {
             return;
         }
-        let most = self.ledgers.iter().map(|ledger| length(&ledger.out(now))).max().unwrap_or(0);
+        let is_another = self.ledgers.len() != quotas.len()
+            || self.ledgers.iter().zip(quotas).any(|(before, quota)| !before.quota.gives_like(quota));
         let mut known: Vec<(Ledger, Moment)> = self.ledgers.drain(..).map(|ledger| (ledger, self.charged)).collect();
         known.append(&mut self.earlier);
+        let out = |(ledger, then): &(Ledger, Moment)| length(&ledger.out(now)) + self.charged - then;
+        let most = |window: Option<Moment>| {
+            known.iter().filter(|(ledger, _)| window.is_none_or(|window| ledger.quota.window == window)).map(out).max()
+        };
+        let mut is_cut = false;
         for quota in quotas {
             let mut ledger = Ledger::new(quota);
-            match known.iter().find(|(before, _)| before.quota.window == quota.window) {
-                Some((before, then)) if before.quota.gives_like(quota) && *then == self.charged => {
+            let owed = match known.iter().find(|(before, _)| before.quota.gives_like(quota)) {
+                // It goes on from where it stood, with what was charged since.
+                Some((before, then)) => {
                     ledger.back_at.clone_from(&before.back_at);
+                    self.charged - then
                 }
-                Some((before, then)) => ledger.take(length(&before.out(now)) + self.charged - then, now),
-                None => ledger.take(most, now),
+                None => most(Some(quota.window)).filter(|_| now >= self.cut_until).or_else(|| most(None)).unwrap_or(0),
+            };
+            if length(&ledger.out(now)) + owed > quota.count {
+                // All of it is out, and no more.
+                is_cut = true;
+                ledger = Ledger::new(quota);
+                ledger.take(quota.count, now);
+            } else {
+                ledger.take(owed, now);
             }
             self.ledgers.push(ledger);
         }
-        known.retain(|(before, _)| quotas.iter().all(|quota| quota.window != before.quota.window));
+        if is_cut {
+            let windows = known.iter().map(|(before, _)| before.quota.window).chain(quotas.iter().map(|quota| quota.window));
+            self.cut_until = self.cut_until.max(now + windows.max().unwrap_or(0));
+        }
+        known.retain(|known| out(known) > 0 && quotas.iter().all(|quota| !known.0.quota.gives_like(quota)));
+        // The eight of which most is out.
+        known.sort_by_key(|known| (-out(known), known.0.quota.window, known.0.quota.count));
+        known.truncate(8);
         self.earlier = known;
+        if is_another {
+            (self.changed_at, self.active_at) = (now, now);
+        }
+    }
+
+    /// Whether a ledger that is not in force has something to tell: some of it is out, or would be if what was charged since
+    /// had been charged to it; unless another of its window has been in force for as long as that is.
+    fn matters(&self, ledger: &Ledger, then: Moment, now: Moment) -> bool {
+        let window = ledger.quota.window;
+        let is_out = !ledger.out(now).is_empty() || self.charged > then && now < self.active_at + window;
+        is_out && (now < self.changed_at + window || self.ledgers.iter().all(|other| other.quota.window != window))
     }
 }
 
@@ -207,6 +246,7 @@ impl Quotas {
             let account = self.accounts.get_mut(subject).expect("every subject has an account by now");
             account.ledgers.iter_mut().for_each(|ledger| ledger.take(cost, now));
             account.charged += cost;
+            account.active_at = account.active_at.max(now);
         }
         Ok(self.standings(charges, now, |_| 0))
     }

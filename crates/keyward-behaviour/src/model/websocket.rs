@@ -38,7 +38,11 @@ pub fn close(policy: &ModelPolicy, request: &ModelRequest, own_text: Option<&Str
 /// RFC 6455 §4.2.1: whether a server may complete it.
 pub fn is_valid_handshake(request: &ModelRequest) -> bool {
     let keys = request.values("Sec-WebSocket-Key");
-    request.is_handshake() && request.values("Sec-WebSocket-Version") == [b"13"] && keys.len() == 1 && is_key(keys[0])
+    request.is_handshake()
+        && !request.announces_body()
+        && request.values("Sec-WebSocket-Version") == [b"13"]
+        && keys.len() == 1
+        && is_key(keys[0])
 }
 
 /// Whether this is what 16 bytes are in base64: 22 characters, of which the last has two bits left, and the padding.

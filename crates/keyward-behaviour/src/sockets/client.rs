@@ -113,12 +113,12 @@ pub(super) async fn open_with(service: &Service, key: &str) -> Result<Socket, St
     open(service, "/ws/a", &[("X-API-Key", key)]).await
 }
 
-/// Opens a socket within a second or so: the server may have to notice that another one has ended.
+/// Opens a socket as soon as it can be: the server may have to notice that another one has ended.
 pub(super) async fn open_soon(service: &Service, key: &str) -> Result<Socket, String> {
     let begun = Instant::now();
     loop {
         match open_with(service, key).await {
-            Err(_) if begun.elapsed() < 2 * ENDS_WITHIN => sleep(Duration::from_millis(20)).await,
+            Err(_) if begun.elapsed() < PATIENCE => sleep(Duration::from_millis(20)).await,
             opened => return opened,
         }
     }
@@ -252,22 +252,19 @@ impl Socket {
     }
 }
 
-/// What comes of a future in time. A machine on which everything is late makes it as much later.
+/// What comes of a future in time. A machine on which everything is late makes it later: each step of a server is, too.
 async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
     const TICK: Duration = Duration::from_millis(20);
     let begun = Instant::now();
     let mut future = pin!(timeout(PATIENCE, future));
     let mut late = Duration::ZERO;
     loop {
-        let ticked = Instant::now();
-        match select(future, pin!(sleep(TICK))).await {
-            Either::Left((done, _)) => {
-                return done.ok().filter(|_| begun.elapsed() <= time + late);
-            }
-            Either::Right(((), still)) => {
-                late += ticked.elapsed().saturating_sub(2 * TICK);
-                future = still;
-            }
+        let (ticked, tick) = (Instant::now(), pin!(sleep(TICK)));
+        let ended = select(future, tick).await;
+        late += ticked.elapsed().saturating_sub(2 * TICK);
+        match ended {
+            Either::Left((done, _)) => return done.ok().filter(|_| begun.elapsed() <= time + 2 * late),
+            Either::Right(((), still)) => future = still,
         }
     }
 }

@@ -120,7 +120,7 @@ impl Opening {
 
     /// A connection on which a ticket was named and used, since a server that can be read and not written to does not count.
     pub(super) async fn connect(&self) -> Result<Connected, Failure> {
-        let late = |_| Failure::away(format!("no connection within {CONNECTING:?}: check the address, the network and its load"));
+        let late = |_| Failure::away(format!("no connection within {CONNECTING:?}: {}", self.address.check()));
         tokio::time::timeout(CONNECTING, self.try_to_connect()).await.map_err(late)?
     }
 

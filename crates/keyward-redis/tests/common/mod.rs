@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses what it needs")]
 
+pub mod proxy;
+
 use std::time::{Duration, Instant};
 
 use keyward::clock::{Clock, SystemClock};

@@ -161,9 +161,9 @@ async fn what_is_no_valid_handshake_gets_the_denial() {
     assert_eq!(world.handled.load(Ordering::SeqCst), 0);
 }
 
-/// A handshake has no body. One that has is served or not; it must not hold anything open.
+/// hyper hands no connection over before it has read the body: a client that never ends one would keep it open for ever.
 #[tokio::test]
-async fn a_handshake_with_a_body_ends_too() {
+async fn a_handshake_with_a_body_gets_the_denial_and_holds_nothing_open() {
     let world = world(CLOSE, Store::AtOnce);
     let address = world.serve(idle).await;
     for (lines, payload) in [
@@ -172,18 +172,14 @@ async fn a_handshake_with_a_body_ends_too() {
         ("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"),
         ("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n"),
     ] {
-        let began = Instant::now();
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(&handshake(&format!("{VALID}{lines}"))).await.unwrap();
-        stream.write_all(payload.as_bytes()).await.unwrap();
+        stream.write_all(&handshake(&format!("{VALID}Connection: close\r\n{lines}"))).await.unwrap();
+        // A server that does not wait for it may have closed by now.
+        let _ = stream.write_all(payload.as_bytes()).await;
         let mut answer = Vec::new();
-        let ended = tokio::time::timeout(Duration::from_secs(12), stream.read_to_end(&mut answer)).await;
-        assert!(
-            ended.is_ok(),
-            "{lines:?} {payload:?} is open after {:?}, {:?}",
-            began.elapsed(),
-            String::from_utf8_lossy(&answer)
-        );
+        let ended = tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "{lines:?} {payload:?} is open: {:?}", String::from_utf8_lossy(&answer));
+        assert!(answer.is_empty() || status(&answer) == 401, "{:?}", String::from_utf8_lossy(&answer));
     }
     assert_eq!(world.handled.load(Ordering::SeqCst), 0);
 }

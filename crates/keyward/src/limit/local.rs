@@ -1,14 +1,16 @@
 //! Quotas counted in this process.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use scc::HashIndex;
+use scc::Equivalent;
 use smallvec::SmallVec;
 
 use super::addresses::Addresses;
+use super::atomic::{AtomicU64, Ordering};
+use super::cells::Cells;
+use super::counters::Counters;
 use super::failures::failures_bucket;
 use super::{Bucket, Charge, Limits, Quota, QuotaStanding, Taking, Whose};
 use crate::answer::Answer;
@@ -21,121 +23,63 @@ use crate::network::bucket;
 /// held over all of them: taking one and giving it back when another refuses would refuse requests that had a right to pass.
 /// Cells live by key id, outside the records, so that no update of a record refills them.
 #[derive(Clone)]
-pub struct LocalLimits(Arc<Counters>);
+pub struct LocalLimits(Arc<Shared>);
 
-struct Counters {
-    keys: HashIndex<KeyId, Arc<Cells>, ahash::RandomState>,
-    named: HashIndex<Name, Arc<Cells>, ahash::RandomState>,
+struct Shared {
+    keys: Counters<KeyId>,
+    named: Counters<Arc<Name>>,
     /// The lock over everything that is not one atomic step.
     several: Mutex<ByAddress>,
 }
 
 /// A counter that is no key's: what it counts, and two parts of its name.
-type Name = (&'static str, Box<str>, Box<str>);
+#[derive(PartialEq, Eq, Hash)]
+struct Name(&'static str, Box<str>, Box<str>);
 
-/// What a cell holds that has been replaced. No clock gets there.
-const SEALED: u64 = u64::MAX;
+/// A name that is looked for.
+#[derive(Clone, Copy, PartialEq, Hash)]
+struct Named<'a>(&'static str, &'a str, &'a str);
 
-/// One counter: a cell for each quota.
-struct Cells {
-    quotas: Box<[Quota]>,
-    cells: Box<[AtomicU64]>,
-    /// Quotas of other windows that counted here before, the latest first: they may come back.
-    retired: Vec<Retired>,
-    /// How many permissions were taken since a quota was retired first.
-    charged: AtomicU64,
-}
-
-/// A quota that counts no more.
-#[derive(Clone, Copy)]
-struct Retired {
-    quota: Quota,
-    cell: u64,
-    /// [`Cells::charged`] at that time.
-    seen: u64,
-}
-
-/// How many windows are remembered beside those in use.
-const MOST_RETIRED: usize = 8;
-
-impl Cells {
-    fn new(quotas: &[Quota]) -> Arc<Self> {
-        let cells = quotas.iter().map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { quotas: quotas.into(), cells, retired: Vec::new(), charged: AtomicU64::new(0) })
+impl Equivalent<Arc<Name>> for Named<'_> {
+    fn equivalent(&self, name: &Arc<Name>) -> bool {
+        *self == Named(name.0, &name.1, &name.2)
     }
+}
 
-    /// The same counter under other quotas: what was taken stays taken (R9.4). A window that counted here before goes on from
-    /// where it stood, with what was taken meanwhile; a new one starts with what was taken of the quota of which most was.
-    fn moved_to(&self, quotas: &[Quota], now: u64) -> Arc<Self> {
-        // Sealing the old cells sends whoever still holds them to the lock, so nothing is charged where nobody looks any more.
-        let seen = self.charged.load(Ordering::Acquire);
-        let seal = |(&quota, cell): (&Quota, &AtomicU64)| Retired { quota, cell: cell.swap(SEALED, Ordering::AcqRel), seen };
-        let mut before: Vec<Retired> = self.quotas.iter().zip(&self.cells).map(seal).collect();
-        let most = before.iter().map(|old| old.quota.taken(old.cell, now)).max().unwrap_or(0);
-        before.extend(&self.retired);
-        let cells = quotas.iter().map(|quota| {
-            AtomicU64::new(match before.iter().find(|old| old.quota.window() == quota.window()) {
-                // As it was: in whole permissions, what has come back of the next one would be taken again.
-                Some(old) if old.quota.count() == quota.count() && old.seen == seen => old.cell,
-                Some(old) => quota.cell_with(old.quota.taken(old.cell, now).saturating_add(seen - old.seen), now),
-                None => quota.cell_with(most, now),
-            })
-        });
-        let cells = cells.collect();
-        before.retain(|old| quotas.iter().all(|quota| quota.window() != old.quota.window()));
-        before.truncate(MOST_RETIRED);
-        Arc::new(Self { quotas: quotas.into(), cells, retired: before, charged: AtomicU64::new(seen) })
+impl Named<'_> {
+    fn owned(self) -> Arc<Name> {
+        Arc::new(Name(self.0, self.1.into(), self.2.into()))
     }
 }
 
 impl LocalLimits {
     /// Counters at their full.
     pub fn new() -> Self {
-        Self(Arc::new(Counters {
-            keys: HashIndex::default(),
-            named: HashIndex::default(),
-            several: Mutex::new(ByAddress { clients: Addresses::new(), failures: Addresses::new() }),
-        }))
+        // Some 300 MB of keys, of which there are no more than were made, and 5 MB of others, which strangers may be.
+        let (keys, named) = (Counters::new(1 << 20), Counters::new(1 << 14));
+        let several = Mutex::new(ByAddress { clients: Addresses::new(), failures: Addresses::new() });
+        Self(Arc::new(Shared { keys, named, several }))
     }
 
     /// The fast path: one quota of a key that has been counted under it before.
     fn take_alone(&self, taking: &Taking<'_>, id: &KeyId, quota: Quota) -> Option<Charge> {
-        self.0.keys.peek_with(id, |_, cells| {
-            // Where quotas have changed, every charge is counted, which is two steps: under the lock.
-            if *cells.quotas != [quota] || !cells.retired.is_empty() {
-                return None;
-            }
-            let (now, cost) = (taking.now.steady, taking.cost);
-            let taken = if taking.peek {
-                quota.take(cells.cells[0].load(Ordering::Acquire), now, cost)
-            } else {
-                let step = |cell| if cell == SEALED { None } else { quota.take(cell, now, cost).ok() };
-                match cells.cells[0].fetch_update(Ordering::AcqRel, Ordering::Acquire, step) {
-                    Ok(before) => quota.take(before, now, cost),
-                    Err(SEALED) => return None,
-                    Err(cell) => quota.take(cell, now, cost),
-                }
-            };
-            let (cell, refused_for) = match taken {
-                Ok(next) => (next, None),
-                Err(wait) => (cells.cells[0].load(Ordering::Acquire), Some(Duration::from_nanos(wait))),
-            };
-            let standing = standing("key", quota, cell, now, refused_for.is_some());
-            Some(Charge { refused_for, standings: SmallVec::from_iter([standing]) })
-        })?
+        let now = taking.now.steady;
+        let alone = self.0.keys.peek_with(id, |cells| cells.take_alone(quota, now, taking.cost, taking.peek))??;
+        let standing = standing("key", quota, alone.cell, now, alone.wait.is_some());
+        Some(Charge { refused_for: alone.wait.map(Duration::from_nanos), standings: SmallVec::from_iter([standing]) })
     }
 
     fn take_together(&self, taking: &Taking<'_>) -> Charge {
         let (now, cost) = (taking.now.steady, taking.cost);
         let mut addresses = self.0.several.lock().unwrap_or_else(PoisonError::into_inner);
         let counters: SmallVec<[Option<Arc<Cells>>; 4]> =
-            taking.buckets.iter().map(|bucket| self.cells_of(bucket, now, &mut addresses)).collect();
+            taking.buckets.iter().map(|bucket| self.cells_of(bucket, taking, &mut addresses)).collect();
         let look = |addresses: &ByAddress, bucket: &Bucket<'_>, cells: &Option<Arc<Cells>>, index: usize| match (
             addresses.of(bucket),
             cells,
         ) {
             (Some((addresses, place)), _) => addresses.look(place, bucket.quotas[index], now),
-            (_, Some(cells)) => cells.cells[index].load(Ordering::Acquire),
+            (_, Some(cells)) => cells.look(index),
             (_, None) => 0,
         };
         let mut wait = None;
@@ -164,7 +108,7 @@ impl LocalLimits {
         for (bucket, cells) in taking.buckets.iter().zip(&counters) {
             if wait.is_none() && !taking.peek {
                 if let Some(cells) = cells {
-                    cells.charged.fetch_add(u64::from(cost), Ordering::AcqRel);
+                    cells.note(now, cost);
                 }
                 if let Some((addresses, place)) = addresses.of_mut(bucket) {
                     addresses.charge(place, cost, now);
@@ -178,11 +122,7 @@ impl LocalLimits {
                         _ if taking.peek => quota.take(cell, now, cost).unwrap_or(cell),
                         Some(cells) => {
                             let taken = if on_fast_path(bucket, cells).is_some() { contested.take() } else { None };
-                            taken.unwrap_or_else(|| {
-                                let charged = |cell| Some(quota.charged(cell, now, cost));
-                                let before = cells.cells[index].fetch_update(Ordering::AcqRel, Ordering::Acquire, charged);
-                                quota.charged(before.unwrap_or(cell), now, cost)
-                            })
+                            taken.unwrap_or_else(|| cells.charge(index, now, cost))
                         }
                         // An address's: charged above.
                         None => cell,
@@ -191,52 +131,33 @@ impl LocalLimits {
                 standings.push(standing(bucket.whose.name(), quota, cell, now, is_violated));
             }
         }
+        drop(counters);
+        self.0.keys.sweep(now);
+        self.0.named.sweep(now);
         Charge { refused_for: wait.map(Duration::from_nanos), standings }
     }
 
-    /// A bucket's counter under its quotas of today. Holding the lock is what makes moving it safe.
-    fn cells_of(&self, bucket: &Bucket<'_>, now: u64, _lock: &mut MutexGuard<'_, ByAddress>) -> Option<Arc<Cells>> {
-        let name = |whose: &'static str, first: &str, second: &str| (whose, first.into(), second.into());
-        match bucket.whose {
-            Whose::Address(_) | Whose::Failures { .. } => None,
-            Whose::Key(id) => Some(current(&self.0.keys, id, bucket.quotas, now)),
-            Whose::Identity(authenticator, id) => {
-                Some(current(&self.0.named, name("identity", authenticator, id), bucket.quotas, now))
-            }
-            Whose::Owner(owner) => Some(current(&self.0.named, name("owner", owner, ""), bucket.quotas, now)),
-            Whose::Policy => Some(current(&self.0.named, name("policy", "", ""), bucket.quotas, now)),
+    /// A bucket's counter under its quotas of today. Holding the lock is what makes moving it safe. A look moves and makes none.
+    fn cells_of(&self, bucket: &Bucket<'_>, taking: &Taking<'_>, _lock: &mut MutexGuard<'_, ByAddress>) -> Option<Arc<Cells>> {
+        let (quotas, now) = (bucket.quotas, taking.now.steady);
+        let named = match bucket.whose {
+            Whose::Address(_) | Whose::Failures { .. } => return None,
+            Whose::Key(id) if taking.peek => return self.0.keys.look(&id, quotas, now),
+            Whose::Key(id) => return Some(self.0.keys.current(&id, || id, quotas, now)),
+            Whose::Identity(authenticator, id) => Named("identity", authenticator, id),
+            Whose::Owner(owner) => Named("owner", owner, ""),
+            Whose::Policy => Named("policy", "", ""),
+        };
+        if taking.peek {
+            return self.0.named.look(&named, quotas, now);
         }
+        Some(self.0.named.current(&named, || named.owned(), quotas, now))
     }
 }
 
 /// The cell that [`LocalLimits::take_alone`] takes from without the lock, if this is a bucket of that kind.
 fn on_fast_path<'c>(bucket: &Bucket<'_>, cells: &'c Cells) -> Option<(Quota, &'c AtomicU64)> {
-    match (bucket.whose, bucket.quotas) {
-        (Whose::Key(_), [quota]) if cells.retired.is_empty() => Some((*quota, &cells.cells[0])),
-        _ => None,
-    }
-}
-
-fn current<K>(counters: &HashIndex<K, Arc<Cells>, ahash::RandomState>, key: K, quotas: &[Quota], now: u64) -> Arc<Cells>
-where
-    K: Clone + Eq + std::hash::Hash + 'static,
-{
-    let found = counters.peek_with(&key, |_, cells| cells.clone());
-    match found {
-        Some(cells) if *cells.quotas == *quotas => cells,
-        Some(old) => {
-            let moved = old.moved_to(quotas, now);
-            counters.remove_sync(&key);
-            // Under the lock nobody else inserts.
-            let _ = counters.insert_sync(key, moved.clone());
-            moved
-        }
-        None => {
-            let fresh = Cells::new(quotas);
-            let _ = counters.insert_sync(key, fresh.clone());
-            fresh
-        }
-    }
+    if matches!(bucket.whose, Whose::Key(_)) { cells.contested() } else { None }
 }
 
 fn standing(whose: &'static str, quota: Quota, cell: u64, now: u64, is_violated: bool) -> QuotaStanding {

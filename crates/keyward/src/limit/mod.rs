@@ -1,6 +1,9 @@
 //! Limits (R9) and the failure budget (R3).
 
 mod addresses;
+mod atomic;
+mod cells;
+mod counters;
 mod failures;
 mod local;
 mod quota;

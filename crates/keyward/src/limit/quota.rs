@@ -41,12 +41,20 @@ pub struct BadQuota {
     problem: Problem,
 }
 
+impl BadQuota {
+    fn new(told: &str, problem: Problem) -> Self {
+        Self { told: told.chars().take(64).collect(), problem }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Problem {
     #[error(
         "is no quota: write COUNT/unit or COUNT/NUMBERunit with second, minute, hour or day (s, m, h, d), like 100/hour or 5/10s; COUNT from 1 to 1000000000, over at most 366 days; with a name: burst=100/minute"
     )]
     Form,
+    #[error("is no number of requests an hour: write a whole number from 1 to 1000000000, like 100, and no unit")]
+    NumberAnHour,
     #[error("gives nothing: write a COUNT of at least 1, like 1/hour")]
     Nothing,
     #[error("is reserved: a quota without a name is called so; write another name, like burst=100/minute")]
@@ -63,6 +71,41 @@ impl Quota {
         let window = u64::try_from(window.as_nanos()).ok()?;
         let good = (1..=Self::MOST).contains(&count) && (u64::from(count)..=Self::LONGEST).contains(&window);
         good.then_some(Self { count, window, name: [0; MOST_NAME] })
+    }
+
+    /// `count` permissions an hour. `None` unless there is at least one, and at most 1,000,000,000.
+    ///
+    /// ```
+    /// # use keyward::limit::Quota;
+    /// assert_eq!(Quota::per_hour(100).map(|quota| quota.to_string()).as_deref(), Some("100/hour"));
+    /// assert_eq!(Quota::per_hour(0), None);
+    /// ```
+    pub fn per_hour(count: u32) -> Option<Self> {
+        Self::new(count, Duration::from_secs(3_600))
+    }
+
+    /// Reads a plain number of permissions an hour, as services are often configured: by a variable like `API_RATE_LIMIT=100`.
+    /// Blanks around it do not count. Everything else is refused, `100/hour` too: what such a variable means by a unit, its
+    /// service has not said.
+    ///
+    /// # Errors
+    /// [`BadQuota`], without the variable's name, which only you know.
+    ///
+    /// ```
+    /// use keyward::Policy;
+    /// use keyward::limit::Quota;
+    ///
+    /// let written = std::env::var("API_RATE_LIMIT").unwrap_or_else(|_| "100".to_owned());
+    /// let hourly = Quota::per_hour_from(&written).map_err(|bad| format!("API_RATE_LIMIT: {bad}"))?;
+    /// let policy = Policy::builder().per_key([hourly.to_string()]).build()?;
+    /// # drop(policy);
+    ///
+    /// assert!(Quota::per_hour_from("a hundred").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn per_hour_from(number: &str) -> Result<Self, BadQuota> {
+        let count = plain_number(number.trim()).and_then(|count| u32::try_from(count).ok());
+        count.and_then(Self::per_hour).ok_or_else(|| BadQuota::new(number, Problem::NumberAnHour))
     }
 
     /// The same under a name: a letter, then at most 19 more letters, digits, `-` and `_`. `None` if it is none, or looks like what
@@ -103,6 +146,10 @@ impl Quota {
         Duration::from_nanos(self.window)
     }
 
+    pub(crate) fn nanoseconds(self) -> u64 {
+        self.window
+    }
+
     fn interval(self) -> u64 {
         self.window / u64::from(self.count)
     }
@@ -129,7 +176,17 @@ impl Quota {
 
     /// A cell with so many permissions more taken, or all of them: of a quota that is not asked for.
     pub(crate) fn noted(self, cell: u64, now: u64, cost: u32) -> u64 {
-        self.charged(cell, now, cost).min(now.saturating_add(self.span()))
+        self.charged(cell, now, cost).min(self.latest(now))
+    }
+
+    /// A cell with so many permissions more taken, be they more than there are.
+    pub(crate) fn owing(self, cell: u64, now: u64, taken: u64) -> u64 {
+        cell.max(now).saturating_add(self.interval().saturating_mul(taken))
+    }
+
+    /// A cell of which all permissions are taken.
+    pub(crate) fn latest(self, now: u64) -> u64 {
+        now.saturating_add(self.span())
     }
 
     /// A cell that gives nothing for so long, and for no longer than one that was spent by taking.
@@ -163,10 +220,9 @@ impl FromStr for Quota {
     type Err = BadQuota;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = |told: &str, problem| BadQuota { told: told.chars().take(64).collect(), problem };
         let (name, quota) = text.split_once('=').map_or((None, text), |(name, quota)| (Some(name), quota));
         if let Some(reserved) = name.filter(|name| is_reserved(name)) {
-            return Err(bad(reserved, Problem::ReservedName));
+            return Err(BadQuota::new(reserved, Problem::ReservedName));
         }
         let read = || {
             let (count, window) = quota.split_once('/')?;
@@ -182,13 +238,13 @@ impl FromStr for Quota {
             };
             Some((u32::try_from(plain_number(count)?).ok()?, Duration::from_secs(number.checked_mul(seconds)?)))
         };
-        let (count, window) = read().ok_or_else(|| bad(text, Problem::Form))?;
+        let (count, window) = read().ok_or_else(|| BadQuota::new(text, Problem::Form))?;
         if count == 0 {
-            return Err(bad(text, Problem::Nothing));
+            return Err(BadQuota::new(text, Problem::Nothing));
         }
         let quota = Self::new(count, window);
         let named = |quota: Self| name.map_or(Some(quota), |name| quota.named(name));
-        quota.and_then(named).ok_or_else(|| bad(text, Problem::Form))
+        quota.and_then(named).ok_or_else(|| BadQuota::new(text, Problem::Form))
     }
 }
 
@@ -278,6 +334,32 @@ mod tests {
             "a-name_of21characters=1/s",
         ] {
             assert!(bad.parse::<Quota>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_plain_number_is_so_many_an_hour() {
+        for (text, printed) in [("100", "100/hour"), (" 1\n", "1/hour"), ("007", "7/hour"), ("1000000000", "1000000000/hour")] {
+            assert_eq!(Quota::per_hour_from(text).unwrap().to_string(), printed);
+        }
+        for bad in [
+            "",
+            " ",
+            "0",
+            "-1",
+            "+1",
+            "1.5",
+            "1e3",
+            "1_000",
+            "1,000",
+            "100/hour",
+            "100/h",
+            "unlimited",
+            "1000000001",
+            "4294967297",
+        ] {
+            let refused = Quota::per_hour_from(bad).unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("`{bad}` is no number")), "{refused}");
         }
     }
 
