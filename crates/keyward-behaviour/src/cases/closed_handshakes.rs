@@ -321,6 +321,11 @@ fn near_misses() -> Vec<Case> {
             .ask(&handshake("/a", "").replace("GET", "PUT"), refused())
             .ask(&handshake("/a", "").replace("GET", "OPTIONS"), refused()),
     );
+    cases.push(
+        case("R12.1 a handshake with a body is refused", CLOSE)
+            .ask(&handshake("/a", "Content-Length: 1\n\nx"), refused())
+            .ask(&handshake("/a", "Content-Length: 0"), closed("missing")),
+    );
     // Not every server looks further than the first.
     cases.push(case("R12.1 a handshake among other upgrades is closed or refused", CLOSE).ask(
         &handshake("/a", "").replace("Upgrade: websocket", "Upgrade: h2c, websocket"),
