@@ -9,7 +9,7 @@ use crate::head::{Head, Wanted};
 use crate::network::ClientHeader;
 use crate::policy::Policy;
 use crate::source::{Place, each_cookie, is_token_byte, trim_blanks};
-use crate::websocket::Handshake;
+use crate::websocket::{Handshake, is_key};
 
 /// The wanted headers, and at which place each stands.
 pub(crate) struct HeaderPlan {
@@ -25,10 +25,23 @@ pub(crate) struct HeaderPlan {
     request_method: usize,
     content_length: usize,
     transfer_encoding: usize,
-    /// Of a handshake: key, version, subprotocols. `None`: none is ever completed here.
-    handshake: Option<[usize; 3]>,
+    websocket_key: usize,
+    websocket_version: usize,
+    /// `None`: no handshake is ever completed here.
+    subprotocols: Option<usize>,
     /// Whether any source is limited to WebSocket handshakes.
-    pub(crate) asks_for_websocket: bool,
+    asks_for_websocket: bool,
+}
+
+/// How much of a WebSocket handshake a request is, for what a handshake is permitted. What is forbidden on handshakes is by
+/// [`HeaderPlan::may_open_websocket`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Handshaking {
+    No,
+    /// Its `Upgrade` and `Connection` ask for a WebSocket.
+    Asks,
+    /// A server may complete it (RFC 6455 §4.2.1).
+    Completely,
 }
 
 impl HeaderPlan {
@@ -71,9 +84,9 @@ impl HeaderPlan {
             request_method: place(header::ACCESS_CONTROL_REQUEST_METHOD),
             content_length: place(header::CONTENT_LENGTH),
             transfer_encoding: place(header::TRANSFER_ENCODING),
-            handshake: policy.websocket.close_code.map(|_| {
-                [header::SEC_WEBSOCKET_KEY, header::SEC_WEBSOCKET_VERSION, header::SEC_WEBSOCKET_PROTOCOL].map(&mut place)
-            }),
+            websocket_key: place(header::SEC_WEBSOCKET_KEY),
+            websocket_version: place(header::SEC_WEBSOCKET_VERSION),
+            subprotocols: policy.websocket.close_code.map(|_| place(header::SEC_WEBSOCKET_PROTOCOL)),
             asks_for_websocket: policy.sources.iter().any(|source| source.only_websocket),
             names,
         }
@@ -131,8 +144,17 @@ impl HeaderPlan {
             || self.values(head, self.content_length).iter().any(|length| trim_blanks(length) != b"0")
     }
 
-    /// A WebSocket handshake of HTTP/1.1 (RFC 6455 §4.2.1).
-    pub(crate) fn is_websocket<H: Head + ?Sized>(&self, head: &H) -> bool {
+    /// Whether some framework may make a WebSocket of it: whatever is forbidden on handshakes is forbidden here.
+    ///
+    /// Wider than [`HeaderPlan::asks_for_websocket_in`]: axum finds `upgrade` anywhere within `Connection`, and actix-web `websocket`
+    /// anywhere within `Upgrade`. To read as they do was refused, since the next version may read otherwise; but there is no
+    /// answering a handshake without its key.
+    pub(crate) fn may_open_websocket<H: Head + ?Sized>(&self, head: &H) -> bool {
+        let has_key = || !self.values(head, self.websocket_key).is_empty();
+        (head.method() == "GET" && has_key()) || self.asks_for_websocket_in(head)
+    }
+
+    fn asks_for_websocket_in<H: Head + ?Sized>(&self, head: &H) -> bool {
         let lists = |index, word: &[u8]| {
             let lines = self.values(head, index);
             lines
@@ -143,14 +165,35 @@ impl HeaderPlan {
         head.method() == "GET" && lists(self.upgrade, b"websocket") && lists(self.connection, b"upgrade")
     }
 
-    /// What the answer to a valid handshake depends on (RFC 6455 §4.2.1); `None` for an invalid one, and where none is answered.
-    pub(crate) fn handshake<H: Head + ?Sized>(&self, policy: &Policy, head: &H) -> Option<Handshake> {
-        let [key, version, protocols] = self.handshake?;
+    /// For the sources that are limited to handshakes; where there are none, nothing is looked at.
+    pub(crate) fn handshaking<H: Head + ?Sized>(&self, head: &H) -> Handshaking {
+        if !self.asks_for_websocket || !self.asks_for_websocket_in(head) {
+            Handshaking::No
+        } else if self.complete_key(head).is_some_and(is_key) {
+            Handshaking::Completely
+        } else {
+            Handshaking::Asks
+        }
+    }
+
+    /// The key of a handshake that a server may complete, if it is one (RFC 6455 §4.2.1).
+    fn complete_key<'r, H: Head + ?Sized>(&self, head: &'r H) -> Option<&'r [u8]> {
         // RFC 9110 allows a list of protocols to upgrade to, and frameworks disagree about whom that lets upgrade; nobody sends one.
         let is_alone = self.only(head, self.upgrade)?.eq_ignore_ascii_case(b"websocket");
-        if !self.is_websocket(head) || !is_alone || self.has_body(head) || self.only(head, version)? != b"13" {
+        if !self.asks_for_websocket_in(head)
+            || !is_alone
+            || self.has_body(head)
+            || self.only(head, self.websocket_version)? != b"13"
+        {
             return None;
         }
+        self.only(head, self.websocket_key)
+    }
+
+    /// What the answer to a valid handshake depends on; `None` for an invalid one, and where none is answered.
+    pub(crate) fn handshake<H: Head + ?Sized>(&self, policy: &Policy, head: &H) -> Option<Handshake> {
+        let protocols = self.subprotocols?;
+        let key = self.complete_key(head)?;
         let lines = self.values(head, protocols);
         let offers = lines.iter().flat_map(|line| line.split(|&byte| byte == b',')).map(trim_blanks);
         let is_credential = |offer: &[u8]| {
@@ -159,14 +202,14 @@ impl HeaderPlan {
                 _ => false,
             })
         };
-        Handshake::new(self.only(head, key)?, offers, is_credential)
+        Handshake::new(key, offers, is_credential)
     }
 
     /// R13: whether a credential that came in a cookie may count for this request.
     ///
     /// The own origin is what the policy says, never `Host`: whoever sends the request chooses that.
     pub(crate) fn cookie_may_count<H: Head + ?Sized>(&self, policy: &Policy, head: &H) -> bool {
-        let is_handshake = self.is_websocket(head);
+        let is_handshake = self.may_open_websocket(head);
         if !is_handshake && matches!(head.method(), "GET" | "HEAD" | "OPTIONS") {
             return true;
         }

@@ -12,6 +12,7 @@ use crate::credential::Credential;
 use crate::decision::Kind;
 use crate::head::{Head, Wanted};
 use crate::path::RulePath;
+use crate::plan::Handshaking;
 use crate::policy::Resolution;
 use crate::source::{Found, Source, SourceKind};
 
@@ -46,11 +47,11 @@ pub(crate) fn extract<'r, H: Head + ?Sized>(
     sources: &[Source],
     head: &'r H,
     path: &RulePath<'_>,
-    is_websocket: bool,
+    handshaking: Handshaking,
     header: impl Fn(usize) -> Option<Wanted<'r>>,
 ) -> Extracted<'r> {
     let mut extracted = Extracted::default();
-    for (index, source) in sources.iter().enumerate().filter(|(_, source)| source.applies(path, is_websocket)) {
+    for (index, source) in sources.iter().enumerate().filter(|(_, source)| source.applies(path, handshaking)) {
         let refused = match source.look(head, header(index)) {
             Found::Nothing => continue,
             Found::One(credential) => {

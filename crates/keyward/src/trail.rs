@@ -197,6 +197,5 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
 }
 
 pub(crate) fn find_candidates<'r, H: Head + ?Sized>(guard: &'r Parts, head: &'r H, path: &RulePath<'_>) -> Extracted<'r> {
-    let is_websocket = guard.plan.asks_for_websocket && guard.plan.is_websocket(head);
-    extract(&guard.policy.sources, head, path, is_websocket, |source| guard.plan.source_header(source))
+    extract(&guard.policy.sources, head, path, guard.plan.handshaking(head), |source| guard.plan.source_header(source))
 }

@@ -81,6 +81,11 @@ impl fmt::Debug for WebSocketClose {
     }
 }
 
+/// Whether this is the base64 of 16 bytes, as a handshake's key is (RFC 6455 §4.2.1).
+pub(crate) fn is_key(written: &[u8]) -> bool {
+    STANDARD.decode(written).is_ok_and(|decoded| decoded.len() == 16)
+}
+
 /// What of a valid handshake its answer depends on.
 pub(crate) struct Handshake {
     accept: HeaderValue,
@@ -88,14 +93,16 @@ pub(crate) struct Handshake {
 }
 
 impl Handshake {
-    /// `None` for a key that is not the base64 of 16 bytes (RFC 6455 §4.2.1). Of the subprotocols the first is selected that can
+    /// `None` for a key that is none. Of the subprotocols the first is selected that can
     /// stand in an answer and is no credential.
     pub(crate) fn new<'r>(
         key: &[u8],
         offers: impl IntoIterator<Item = &'r [u8]>,
         is_credential: impl Fn(&[u8]) -> bool,
     ) -> Option<Self> {
-        STANDARD.decode(key).ok().filter(|decoded| decoded.len() == 16)?;
+        if !is_key(key) {
+            return None;
+        }
         let accept = Sha1::new().chain_update(key).chain_update(ACCEPTS).finalize();
         let real = |offer: &&[u8]| !offer.is_empty() && offer.iter().copied().all(is_token_byte) && !is_credential(offer);
         Some(Self {

@@ -216,6 +216,25 @@ fn connections_of_a_key_are_counted() {
     drop(second);
 }
 
+/// axum finds `upgrade` anywhere within `Connection`, and actix-web `websocket` anywhere within `Upgrade`.
+#[test]
+fn whatever_may_become_a_connection_is_counted() {
+    let world = world("[websocket]\nconnections_per_key = 1");
+    let (_, key) = world.key();
+    let socket = world.open(&key);
+    for (connection, upgrade) in [("x-upgrade", "websocket"), ("upgrade", "websocket/13"), ("keep-alive", "h2c")] {
+        for websocket_key in ["dGhlIHNhbXBsZSBub25jZQ==", "x", ""] {
+            let request = Request::get("/ws").header("X-API-Key", &key).header("Sec-WebSocket-Key", websocket_key);
+            let request = request.header("Connection", connection).header("Upgrade", upgrade).body(()).unwrap();
+            match block_on(world.guard.decide(&request)) {
+                Decision::Denied(denial) => assert_eq!(denial.kind(), Kind::Limited, "{connection}, {upgrade}"),
+                Decision::Allowed(_) => panic!("{connection}, {upgrade}: one more than the policy has"),
+            }
+        }
+    }
+    drop(socket);
+}
+
 #[test]
 fn a_reload_counts_on() {
     let world = world("[websocket]\nconnections_per_key = 1");

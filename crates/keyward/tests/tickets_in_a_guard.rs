@@ -102,6 +102,33 @@ fn open(guard: &Guard, ticket: &str) -> Result<Pass, Kind> {
 }
 
 #[test]
+fn a_ticket_is_good_for_complete_handshakes_alone() {
+    let world = world(POLICY);
+    let (_, key) = world.key();
+    let ticket = world.ticket(&key);
+    for (name, wrong) in [
+        ("Sec-WebSocket-Key", None),
+        ("Sec-WebSocket-Key", Some("x")),
+        ("Sec-WebSocket-Key", Some("dGhlIHNhbXBsZSBub25j")),
+        ("Sec-WebSocket-Version", None),
+        ("Sec-WebSocket-Version", Some("8")),
+        ("Upgrade", Some("h2c, websocket")),
+        ("Connection", Some("x-upgrade")),
+    ] {
+        let mut request = handshake(&format!("/ws?token={ticket}")).body(()).unwrap();
+        request.headers_mut().remove(name);
+        if let Some(wrong) = wrong {
+            request.headers_mut().insert(name, wrong.parse().unwrap());
+        }
+        match block_on(world.guard.decide(&request)) {
+            Decision::Denied(denial) => assert_eq!(denial.kind(), Kind::Missing, "{name}: {wrong:?}"),
+            Decision::Allowed(_) => panic!("{name}: {wrong:?}"),
+        }
+    }
+    assert!(world.open(&ticket).is_ok(), "none of these has used it up");
+}
+
+#[test]
 fn a_key_is_exchanged_for_a_ticket_that_opens_one_connection() {
     let world = world(POLICY);
     let (id, key) = world.key();

@@ -71,6 +71,15 @@ pub(super) fn cases() -> Vec<Case> {
             .ask(&format!("{HANDSHAKE}\nOrigin: https://evil.test\nSec-Fetch-Site: cross-site"), denied("origin"))
             .ask(&format!("{HANDSHAKE}\nOrigin: https://own.test\nSec-Fetch-Site: cross-site"), denied("origin"))
             .ask(HANDSHAKE, denied("origin")),
+        case("R13 whatever a framework may take for a handshake needs an allowed origin, too", OWN)
+            .key("alpha")
+            .ask("GET /a\nUpgrade: websocket\nConnection: x-upgrade\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nCookie: api-key=alpha\nOrigin: https://evil.test", denied("origin"))
+            .ask("GET /a\nUpgrade: websockets\nConnection: Upgrade\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nCookie: api-key=alpha\nOrigin: https://evil.test", denied("origin"))
+            .ask("GET /a\nSec-WebSocket-Key: x\nCookie: api-key=alpha\nOrigin: https://evil.test", denied("origin"))
+            .ask("GET /a\nSec-WebSocket-Key:\nCookie: api-key=alpha", denied("origin"))
+            .ask("GET /a\nSec-WebSocket-Key: x\nCookie: api-key=alpha\nOrigin: https://friend.test", allowed())
+            .ask("GET /a\nSec-WebSocket-Key: x\nX-API-Key: alpha\nOrigin: https://evil.test", allowed())
+            .ask("HEAD /a\nSec-WebSocket-Key: x\nCookie: api-key=alpha\nOrigin: https://evil.test", allowed()),
         case("R13 without a public URL every origin is foreign", NO_OWN)
             .key("alpha")
             .ask("POST /a\nCookie: api-key=alpha\nOrigin: https://api.test", denied("origin"))

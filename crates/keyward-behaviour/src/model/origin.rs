@@ -10,7 +10,7 @@ pub fn allows(policy: &ModelPolicy, request: &ModelRequest, source: &Source) -> 
     if !matches!(source.place, Place::Cookie(_)) {
         return true;
     }
-    let handshake = request.is_handshake();
+    let handshake = request.may_open_socket();
     let safe = ["GET", "HEAD", "OPTIONS"].contains(&request.method.as_str());
     if safe && !handshake {
         return true;

@@ -80,6 +80,11 @@ impl ModelRequest {
         self.method == "GET" && lists("Upgrade", "websocket") && lists("Connection", "upgrade")
     }
 
+    /// R12.4, R13: whether somebody may make a WebSocket of the request, although it does not ask for one in the right words.
+    pub fn may_open_socket(&self) -> bool {
+        self.is_handshake() || (self.method == "GET" && !self.values("Sec-WebSocket-Key").is_empty())
+    }
+
     /// Whether the head announces a body.
     pub fn announces_body(&self) -> bool {
         !self.values("Transfer-Encoding").is_empty() || self.values("Content-Length").iter().any(|length| *length != b"0")
@@ -133,5 +138,7 @@ mod tests {
         assert!(ModelRequest::parse(handshake, None).is_handshake());
         assert!(!ModelRequest::parse(&handshake.replace("GET", "POST"), None).is_handshake());
         assert!(!ModelRequest::parse("GET /\nUpgrade: websocket\n\n", None).is_handshake());
+        let keyed = ModelRequest::parse("GET /\nUpgrade: websocket\nConnection: x-upgrade\nSec-WebSocket-Key: x\n\n", None);
+        assert_eq!((keyed.is_handshake(), keyed.may_open_socket()), (false, true));
     }
 }

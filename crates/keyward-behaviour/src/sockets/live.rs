@@ -36,6 +36,7 @@ pub(super) fn cases() -> Vec<SocketCase> {
         SocketCase::new("R6.3 connections end when for five seconds nobody can say whether their key is good", unconfirmed),
         SocketCase::new("R7.4 connections of nobody, and of keys that no store has, stay open", without_a_stored_key),
         SocketCase::new("R12 a key has so many connections and no more", counted),
+        SocketCase::new("R12.4 what only some frameworks take for a handshake counts, too", counted_by_its_key),
         SocketCase::new("R12 a connection more is closed, where the policy says so", counted_and_closed),
         SocketCase::new("R12 a handshake that comes to nothing counts no longer", given_back),
         SocketCase::new("R12 a connection that breaks off counts no longer", broken_off),
@@ -207,6 +208,25 @@ async fn counted(adapter: Adapter) -> Result<(), String> {
     second.echoes().await?;
     first.close().await?;
     open_soon(&service, "alpha").await?.echoes().await?;
+    second.echoes().await
+}
+
+async fn counted_by_its_key(adapter: Adapter) -> Result<(), String> {
+    let mut service = start(adapter, "[websocket]\nconnections_per_key = 2").await?;
+    let (mut first, mut second) = (open_with(&service, "alpha").await?, open_with(&service, "alpha").await?);
+    service.events()?;
+    let words = "Upgrade: websocket\nConnection: Upgrade";
+    for others in [
+        "Upgrade: websocket\nConnection: x-upgrade",
+        "Upgrade: websocket\nConnection: upgrades",
+        "Upgrade: xwebsocket\nConnection: Upgrade",
+        "Upgrade: websocket/13\nConnection: Upgrade",
+        "Connection: keep-alive",
+    ] {
+        let text = format!("GET /ws/a\n{words}\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==");
+        denied(&mut service, &request(&text.replace(words, others), "X-API-Key: alpha"), START, 429, "limited").await?;
+    }
+    first.echoes().await?;
     second.echoes().await
 }
 

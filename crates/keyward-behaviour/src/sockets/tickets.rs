@@ -233,6 +233,18 @@ async fn on_handshakes_alone(adapter: Adapter) -> Result<(), String> {
             same("Cache-Control", &vec!["no-store"], &received.values("Cache-Control")).map_err(context)?;
         }
     }
+    // What asks for a WebSocket and cannot become one is no handshake here.
+    let target = format!("/ws/a?token={ticket}");
+    for incomplete in [
+        format!("GET {target}\nUpgrade: websocket\nConnection: Upgrade"),
+        format!("GET {target}\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: x"),
+        format!(
+            "GET {target}\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 8\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+        ),
+    ] {
+        denied(&mut service, &request(&incomplete, ""), START, 401, "missing").await?;
+    }
     // None of these has used it up.
     open(&service, &format!("/ws/a?token={ticket}"), &[]).await?.echoes().await
 }

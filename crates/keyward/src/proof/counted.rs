@@ -48,7 +48,7 @@ impl Counted {
 
     /// Whether the key may open one more connection; the place is taken, before any permission is.
     fn has_place<H: Head + ?Sized>(guard: &Parts, trail: &mut Trail<'_, H>, principal: &Principal) -> bool {
-        let Some(most) = guard.policy.websocket.connections_per_key.filter(|_| guard.plan.is_websocket(trail.head)) else {
+        let Some(most) = guard.policy.websocket.connections_per_key.filter(|_| guard.plan.may_open_websocket(trail.head)) else {
             return true;
         };
         let has_place = if trail.trace.is_some() {

@@ -23,6 +23,7 @@ use smallvec::SmallVec;
 use crate::credential::Credential;
 use crate::head::{Head, Wanted};
 use crate::path::{PathPattern, RulePath};
+use crate::plan::Handshaking;
 
 /// One place where a credential may stand, as the policy writes it.
 #[derive(Debug, Clone)]
@@ -117,9 +118,14 @@ impl Source {
     }
 
     /// Whether the source is looked at for this request (R5.5).
-    pub(crate) fn applies(&self, path: &RulePath<'_>, is_websocket: bool) -> bool {
-        (!self.only_websocket || is_websocket)
-            && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.matches(path)))
+    pub(crate) fn applies(&self, path: &RulePath<'_>, handshaking: Handshaking) -> bool {
+        let needed = match self {
+            // R14.2: it opens a connection and is used up, so that it must not be good for a request that never becomes one.
+            Self { holds_tickets: true, .. } => Handshaking::Completely,
+            Self { only_websocket: true, .. } => Handshaking::Asks,
+            _ => Handshaking::No,
+        };
+        handshaking >= needed && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.matches(path)))
     }
 
     pub(crate) fn holds_anything<H: Head + ?Sized>(&self, head: &H, header: Option<Wanted<'_>>) -> bool {
