@@ -273,10 +273,8 @@ impl Guard {
     /// Tells the store that one of its keys was let in.
     fn note_use<H: Head + ?Sized>(&self, trail: &Trail<'_, H>, allowed: &Allowed) {
         let Some(used) = allowed.principal().and_then(|who| who.used(trail.now.wall, trail.client.address)) else { return };
-        for authenticator in &self.parts.authenticators {
-            if let NamedAuthenticator { name: AuthenticatorName::Store, asked: Asked::Store(store) } = authenticator {
-                store.used(&used);
-            }
+        if let Some(store) = self.parts.store() {
+            store.used(&used);
         }
     }
 
@@ -305,6 +303,16 @@ impl Guard {
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("policy", &self.parts.policy).field("requiring", &self.extra).finish_non_exhaustive()
+    }
+}
+
+impl Parts {
+    /// The store of keys, if it is asked.
+    pub(crate) fn store(&self) -> Option<&Arc<dyn KeyStore>> {
+        self.authenticators.iter().find_map(|authenticator| match authenticator {
+            NamedAuthenticator { name: AuthenticatorName::Store, asked: Asked::Store(store) } => Some(store),
+            _ => None,
+        })
     }
 }
 
@@ -384,7 +392,8 @@ impl GuardBuilder {
 
     /// Counts quotas, failures and open connections together with another guard, and goes on with its tickets: for a policy that
     /// is reloaded, or several in one process that have the same limits. What was charged there is charged here: a quota of a
-    /// window that is new starts with what was taken under the others.
+    /// window that is new starts with what was taken under the others. Whether the key of an open connection is still good is asked of
+    /// the store of the guard that let it in, for as long as it is open.
     pub fn sharing(mut self, other: &Guard) -> Self {
         self.limits = other.parts.limits.clone();
         self.shared = Some(other.parts.clone());
@@ -479,16 +488,7 @@ impl GuardBuilder {
         });
         let before = self.shared.as_ref().and_then(|other| other.signing.as_ref());
         let signing = Signing::new(policy.tickets.as_ref(), self.tickets, configured.only, &self.random, before)?;
-        let sockets = match &self.shared {
-            Some(other) => other.sockets.clone(),
-            None => {
-                let store = authenticators.iter().find_map(|authenticator| match authenticator {
-                    NamedAuthenticator { name: AuthenticatorName::Store, asked: Asked::Store(store) } => Some(store.clone()),
-                    _ => None,
-                });
-                Sockets::new(store, self.clock.clone())
-            }
-        };
+        let sockets = self.shared.as_ref().map_or_else(|| Sockets::new(self.clock.clone()), |other| other.sockets.clone());
         let parts = Parts {
             plan: HeaderPlan::new(&policy, own),
             authenticators,

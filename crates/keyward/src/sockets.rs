@@ -2,8 +2,9 @@
 //!
 //! A connection is decided once, when it opens. What holds it afterwards is a [`LiveSocket`]: it says when the key that opened the
 //! connection was revoked, disabled, has expired, or was rotated and its grace is over. Looking is somebody else's part, since the
-//! core has no timers: the [`Sweeper`] of a guard asks the store about every key that holds a connection open, twice a second.
-//! Asked is by id and once a key, however many connections it has. Waiting for the news of a store was refused as the only way: an
+//! core has no timers: the [`Sweeper`] of a guard asks about every key that holds a connection open, twice a second. Asked is by id
+//! and once a key, however many connections it has, and of the store of the guard that let it in: guards that share counts may have
+//! a store each, and a reload may bring another one. Waiting for the news of a store was refused as the only way: an
 //! expiry makes no news, and news can be lost.
 
 use std::collections::HashMap;
@@ -57,13 +58,14 @@ impl SocketEnd {
 /// All connections of one guard, and of those that share its counts.
 pub(crate) struct Sockets {
     state: Mutex<State>,
-    store: Option<Arc<dyn KeyStore>>,
     clock: Arc<dyn Clock>,
 }
 
 #[derive(Default)]
 struct State {
-    by_holder: HashMap<Holder, Held, ahash::RandomState>,
+    /// Handshakes that were let in, and have become connections or not yet.
+    places: HashMap<Holder, u32, ahash::RandomState>,
+    watched: HashMap<Watch, Watched, ahash::RandomState>,
     next: u64,
     has_sweeper: bool,
 }
@@ -85,11 +87,23 @@ impl Holder {
     }
 }
 
-#[derive(Default)]
-struct Held {
-    /// Handshakes that were let in, and have become connections or not yet.
-    places: u32,
-    /// Connections that have to end when their secret does.
+/// A key, and by its address the store that is asked about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Watch {
+    store: usize,
+    id: KeyId,
+}
+
+impl Watch {
+    fn of(store: &Arc<dyn KeyStore>, id: KeyId) -> Self {
+        // Nothing else has this address for as long as the store is held, as it is by what is watched.
+        Self { store: Arc::as_ptr(store).cast::<()>().addr(), id }
+    }
+}
+
+/// Connections that have to end when their secret does.
+struct Watched {
+    store: Arc<dyn KeyStore>,
     open: HashMap<u64, Open, ahash::RandomState>,
     /// Up to when the store is known to have held the key, on the steady clock.
     confirmed: u64,
@@ -102,8 +116,8 @@ struct Open {
 }
 
 impl Sockets {
-    pub(crate) fn new(store: Option<Arc<dyn KeyStore>>, clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), store, clock })
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), clock })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -114,49 +128,48 @@ impl Sockets {
     pub(crate) fn reserve(self: &Arc<Self>, principal: &Principal, most: u32) -> Option<SocketPlace> {
         let holder = Holder::of(principal);
         let mut state = self.state();
-        let held = state.by_holder.entry(holder.clone()).or_default();
-        if held.places >= most {
+        if state.places.get(&holder).is_some_and(|places| *places >= most) {
             return None;
         }
-        held.places += 1;
+        *state.places.entry(holder.clone()).or_default() += 1;
         drop(state);
         Some(SocketPlace { sockets: self.clone(), holder })
     }
 
     /// Whether another one would be let in.
     pub(crate) fn has_place(&self, principal: &Principal, most: u32) -> bool {
-        self.state().by_holder.get(&Holder::of(principal)).is_none_or(|held| held.places < most)
+        self.state().places.get(&Holder::of(principal)).is_none_or(|places| *places < most)
     }
 
-    fn open(&self, id: KeyId, number: u32) -> (u64, oneshot::Receiver<SocketEnd>) {
+    fn open(&self, store: &Arc<dyn KeyStore>, id: KeyId, number: u32) -> (Watch, u64, oneshot::Receiver<SocketEnd>) {
         let (end, ended) = oneshot::channel();
-        let now = self.clock.now().steady;
+        let (watch, confirmed) = (Watch::of(store, id), self.clock.now().steady);
         let mut state = self.state();
         let place = state.next;
         state.next += 1;
-        let held = state.by_holder.entry(Holder::Key(id)).or_default();
-        if held.open.is_empty() {
-            held.confirmed = now;
-        }
-        held.open.insert(place, Open { number, end });
-        (place, ended)
+        let new = || Watched { store: store.clone(), open: HashMap::default(), confirmed };
+        state.watched.entry(watch).or_insert_with(new).open.insert(place, Open { number, end });
+        (watch, place, ended)
     }
 
-    fn release(&self, holder: &Holder, release: impl FnOnce(&mut Held)) {
+    /// Takes connections out of what is watched, and with the last of them all of it.
+    fn release(&self, watch: Watch, release: impl FnOnce(&mut Watched)) {
         let mut state = self.state();
-        if let Some(held) = state.by_holder.get_mut(holder) {
-            release(held);
-            if held.places == 0 && held.open.is_empty() {
-                state.by_holder.remove(holder);
-            }
+        let Some(watched) = state.watched.get_mut(&watch) else { return };
+        release(watched);
+        if watched.open.is_empty() {
+            let last = state.watched.remove(&watch);
+            // The store may end with it, which is its own code: not behind the lock.
+            drop(state);
+            drop(last);
         }
     }
 
     /// Ends what has to end of one key's connections.
-    fn end(&self, id: KeyId, ends: impl Fn(u64, &Open) -> Option<SocketEnd>) {
-        self.release(&Holder::Key(id), |held| {
-            let confirmed = held.confirmed;
-            for (_, open) in held.open.extract_if(|_, open| ends(confirmed, open).is_some()) {
+    fn end(&self, watch: Watch, ends: impl Fn(u64, &Open) -> Option<SocketEnd>) {
+        self.release(watch, |watched| {
+            let confirmed = watched.confirmed;
+            for (_, open) in watched.open.extract_if(|_, open| ends(confirmed, open).is_some()) {
                 if let Some(end) = ends(confirmed, &open) {
                     // Nobody waits for it: the connection ended by itself.
                     let _ = open.end.send(end);
@@ -166,7 +179,7 @@ impl Sockets {
     }
 
     /// Judges one key's connections by what the store said.
-    fn judge(&self, id: KeyId, asked: Now, found: Result<Option<Arc<Record>>, Fault>) {
+    fn judge(&self, watch: Watch, asked: Now, found: Result<Option<Arc<Record>>, Fault>) {
         match found {
             Ok(record) => {
                 let is_live = |number| {
@@ -175,16 +188,16 @@ impl Sockets {
                         slot.is_some_and(|slot| Standing::of(record, slot, self.clock.now().wall) == Standing::Live)
                     })
                 };
-                self.end(id, |_, open| (!is_live(open.number)).then_some(SocketEnd::KeyEnded));
-                if let Some(held) = self.state().by_holder.get_mut(&Holder::Key(id)) {
-                    held.confirmed = held.confirmed.max(asked.steady);
+                self.end(watch, |_, open| (!is_live(open.number)).then_some(SocketEnd::KeyEnded));
+                if let Some(watched) = self.state().watched.get_mut(&watch) {
+                    watched.confirmed = watched.confirmed.max(asked.steady);
                 }
             }
             Err(fault) => {
-                tracing::error!(target: "keyward", key = %id, %fault, "a key with open connections could not be asked for");
+                tracing::error!(target: "keyward", key = %watch.id, %fault, "a key with open connections could not be asked for");
                 let now = asked.steady;
                 let is_long = |confirmed: u64| u128::from(now.saturating_sub(confirmed)) > UNCONFIRMED_FOR.as_nanos();
-                self.end(id, |confirmed, _| is_long(confirmed).then_some(SocketEnd::Unconfirmed));
+                self.end(watch, |confirmed, _| is_long(confirmed).then_some(SocketEnd::Unconfirmed));
             }
         }
     }
@@ -204,7 +217,13 @@ pub(crate) struct SocketPlace {
 
 impl Drop for SocketPlace {
     fn drop(&mut self) {
-        self.sockets.release(&self.holder, |held| held.places = held.places.saturating_sub(1));
+        let mut state = self.sockets.state();
+        if let Some(places) = state.places.get_mut(&self.holder) {
+            *places = places.saturating_sub(1);
+            if *places == 0 {
+                state.places.remove(&self.holder);
+            }
+        }
     }
 }
 
@@ -214,7 +233,7 @@ impl Drop for SocketPlace {
 pub struct LiveSocket {
     sockets: Arc<Sockets>,
     /// `None`: a principal without a key in the store, which ends with the process.
-    watched: Option<(KeyId, u64, oneshot::Receiver<SocketEnd>)>,
+    watched: Option<(Watch, u64, oneshot::Receiver<SocketEnd>)>,
     _place: Option<Arc<SocketPlace>>,
 }
 
@@ -223,10 +242,8 @@ impl LiveSocket {
         let sockets = pass.guard.sockets.clone();
         let watched = pass.principal().and_then(|principal| {
             let (id, number) = (principal.key_id()?, principal.slot_number()?);
-            (principal.authenticator() == AuthenticatorName::Store.as_str()).then(|| {
-                let (place, ended) = sockets.open(id, number);
-                (id, place, ended)
-            })
+            let store = pass.guard.store().filter(|_| principal.authenticator() == AuthenticatorName::Store.as_str())?;
+            Some(sockets.open(store, id, number))
         });
         Self { sockets, watched, _place: pass.socket_place.clone() }
     }
@@ -255,20 +272,20 @@ impl LiveSocket {
 
 impl Drop for LiveSocket {
     fn drop(&mut self) {
-        if let Some((id, place, _)) = &self.watched {
-            self.sockets.release(&Holder::Key(*id), |held| drop(held.open.remove(place)));
+        if let Some((watch, place, _)) = &self.watched {
+            self.sockets.release(*watch, |watched| drop(watched.open.remove(place)));
         }
     }
 }
 
 impl fmt::Debug for LiveSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LiveSocket").field("key", &self.watched.as_ref().map(|(id, ..)| id)).finish_non_exhaustive()
+        f.debug_struct("LiveSocket").field("key", &self.watched.as_ref().map(|(watch, ..)| watch.id)).finish_non_exhaustive()
     }
 }
 
 /// A key that the store was asked for, and when.
-type Asked = (KeyId, Now, Later<Option<Arc<Record>>>);
+type Asked = (Watch, Now, Later<Option<Arc<Record>>>);
 
 /// Looks which keys with open connections have ended. There is at most one for a guard.
 ///
@@ -306,10 +323,10 @@ impl Sweeper {
         }
         let sockets = self.sockets.clone();
         poll_fn(|context| {
-            self.asked.retain_mut(|(id, now, later)| match later.as_mut().poll(context) {
+            self.asked.retain_mut(|(watch, now, later)| match later.as_mut().poll(context) {
                 Poll::Pending => true,
                 Poll::Ready(found) => {
-                    sockets.judge(*id, *now, found);
+                    sockets.judge(*watch, *now, found);
                     false
                 }
             });
@@ -321,14 +338,9 @@ impl Sweeper {
 
     fn begin(&mut self) -> bool {
         let mut state = self.sockets.state();
-        let watched = state.by_holder.iter().filter(|(_, held)| !held.open.is_empty());
-        let ids: Vec<KeyId> = watched
-            .filter_map(|(holder, _)| match holder {
-                Holder::Key(id) => Some(*id),
-                Holder::Identity(..) => None,
-            })
-            .collect();
-        if ids.is_empty() {
+        let watched: Vec<(Watch, Arc<dyn KeyStore>)> =
+            state.watched.iter().map(|(watch, watched)| (*watch, watched.store.clone())).collect();
+        if watched.is_empty() {
             state.has_sweeper = false;
             self.has_part = false;
             return false;
@@ -336,17 +348,16 @@ impl Sweeper {
         drop(state);
         let now = self.sockets.clock.now();
         let is_late = Fault::new("the store has not answered yet");
-        for (id, ..) in &self.asked {
-            self.sockets.judge(*id, now, Err(is_late.clone()));
+        for (watch, ..) in &self.asked {
+            self.sockets.judge(*watch, now, Err(is_late.clone()));
         }
-        for id in ids {
-            if self.asked.iter().any(|(asked, ..)| *asked == id) {
+        for (watch, store) in watched {
+            if self.asked.iter().any(|(asked, ..)| *asked == watch) {
                 continue;
             }
-            let Some(store) = &self.sockets.store else { continue };
-            match store.find_by_id(&id, now) {
-                Answer::Ready(found) => self.sockets.judge(id, now, found),
-                Answer::Pending(later) => self.asked.push((id, now, later)),
+            match store.find_by_id(&watch.id, now) {
+                Answer::Ready(found) => self.sockets.judge(watch, now, found),
+                Answer::Pending(later) => self.asked.push((watch, now, later)),
             }
         }
         true

@@ -249,6 +249,48 @@ fn a_reload_counts_on() {
 }
 
 #[test]
+fn a_connection_is_judged_by_the_store_of_the_guard_that_let_it_in() {
+    let policy = || Policy::from_toml("policy.toml", "[websocket]\nconnections_per_key = 9").unwrap();
+    let old = MemoryStore::new();
+    let made = block_on(Keys::new(old.clone()).create(NewKey::named("in both"))).unwrap();
+    // As a reload reads it from a file; a copy of the record itself would share its revocation.
+    let new = MemoryStore::from_snapshot(&old.snapshot()).unwrap();
+    let only_new = block_on(Keys::new(new.clone()).create(NewKey::named("only there"))).unwrap();
+
+    let first = Guard::builder(policy()).store(old.clone()).build().unwrap();
+    let second = Guard::builder(policy()).store(new.clone()).sharing(&first).build().unwrap();
+    let open = |guard: &Guard, key: &str| decide(guard, key).unwrap().live_socket();
+    let mut by_first = open(&first, made.secret().expose());
+    let mut by_second = open(&second, made.secret().expose());
+    let mut unknown_to_first = open(&second, only_new.secret().expose());
+    drop(first);
+    sweep(&by_second);
+    assert_eq!((ended(&mut by_first), ended(&mut by_second), ended(&mut unknown_to_first)), (None, None, None));
+
+    block_on(Keys::new(new).revoke(&made.record().id)).unwrap();
+    sweep(&by_first);
+    let ends = (ended(&mut by_first), ended(&mut by_second), ended(&mut unknown_to_first));
+    assert_eq!(ends, (None, Some(SocketEnd::KeyEnded), None), "revoked in the store that let it in, and in no other");
+    block_on(Keys::new(old).revoke(&made.record().id)).unwrap();
+    sweep(&by_first);
+    assert_eq!(ended(&mut by_first), Some(SocketEnd::KeyEnded));
+}
+
+#[test]
+fn a_reload_that_adds_a_store_watches_its_keys() {
+    let policy = || Policy::from_toml("policy.toml", "[[configured_keys]]\nenv = 'API_KEY'").unwrap();
+    let builder = || Guard::builder(policy()).environment(|_| Some("configured-key".into()));
+    let first = builder().build().unwrap();
+    let store = MemoryStore::new();
+    let made = block_on(Keys::new(store.clone()).create(NewKey::named("added"))).unwrap();
+    let second = builder().store(store.clone()).sharing(&first).build().unwrap();
+    let mut socket = decide(&second, made.secret().expose()).unwrap().live_socket();
+    block_on(Keys::new(store).revoke(&made.record().id)).unwrap();
+    sweep(&socket);
+    assert_eq!(ended(&mut socket), Some(SocketEnd::KeyEnded));
+}
+
+#[test]
 fn nobody_counts_as_nobody() {
     let policy = "authenticators = ['configured']\n[[configured_keys]]\nenv = 'API_KEY'";
     let policy = Policy::from_toml("policy.toml", policy).unwrap();
