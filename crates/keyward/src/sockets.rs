@@ -7,14 +7,18 @@
 //! a store each, and a reload may bring another one. Waiting for the news of a store was refused as the only way: an
 //! expiry makes no news, and news can be lost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::future::{pending, poll_fn};
+use std::mem;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_channel::oneshot;
+use futures_util::Stream;
+use futures_util::stream::FuturesUnordered;
 
 use crate::answer::{Answer, Fault, Later};
 use crate::clock::{Clock, Now};
@@ -26,6 +30,12 @@ use crate::store::KeyStore;
 
 /// For so long a connection stays open while the store cannot be asked whether its key is still good.
 const UNCONFIRMED_FOR: Duration = Duration::from_secs(5);
+
+/// How many lookups a sweep begins before the first of them have answered. More at once only wait in line for a store's connections.
+const AT_ONCE: usize = 64;
+
+/// After so many keys a sweep lets others have the thread.
+const IN_A_ROW: usize = 256;
 
 /// Why a live connection has to end, as its close frame says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,12 +205,19 @@ impl Sockets {
             }
             Err(fault) => {
                 tracing::error!(target: "keyward", key = %watch.id, %fault, "a key with open connections could not be asked for");
-                let now = asked.steady;
-                let is_long = |confirmed: u64| u128::from(now.saturating_sub(confirmed)) > UNCONFIRMED_FOR.as_nanos();
-                self.end(watch, |confirmed, _| is_long(confirmed).then_some(SocketEnd::Unconfirmed));
+                self.end_if_unconfirmed(watch, asked);
             }
         }
     }
+
+    fn end_if_unconfirmed(&self, watch: Watch, now: Now) {
+        self.end(watch, |confirmed, _| is_over(confirmed, now).then_some(SocketEnd::Unconfirmed));
+    }
+}
+
+/// Whether more than five seconds have passed since then.
+fn is_over(since: u64, now: Now) -> bool {
+    u128::from(now.steady.saturating_sub(since)) > UNCONFIRMED_FOR.as_nanos()
 }
 
 impl fmt::Debug for Sockets {
@@ -266,7 +283,14 @@ impl LiveSocket {
         self.watched.as_ref()?;
         let mut state = self.sockets.state();
         let is_free = !std::mem::replace(&mut state.has_sweeper, true);
-        is_free.then(|| Sweeper { sockets: self.sockets.clone(), asked: Vec::new(), has_part: true })
+        is_free.then(|| Sweeper {
+            sockets: self.sockets.clone(),
+            in_turn: HashSet::default(),
+            waiting: VecDeque::new(),
+            asked: FuturesUnordered::new(),
+            most: AT_ONCE,
+            has_part: true,
+        })
     }
 }
 
@@ -284,8 +308,20 @@ impl fmt::Debug for LiveSocket {
     }
 }
 
-/// A key that the store was asked for, and when.
-type Asked = (Watch, Now, Later<Option<Arc<Record>>>);
+/// A key that its store was asked for, and when.
+struct Asked {
+    watch: Watch,
+    at: Now,
+    answer: Later<Option<Arc<Record>>>,
+}
+
+impl Future for Asked {
+    type Output = (Watch, Now, Result<Option<Arc<Record>>, Fault>);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.answer.as_mut().poll(context).map(|found| (self.watch, self.at, found))
+    }
+}
 
 /// Looks which keys with open connections have ended. There is at most one for a guard.
 ///
@@ -305,7 +341,13 @@ type Asked = (Watch, Now, Later<Option<Arc<Record>>>);
 /// ```
 pub struct Sweeper {
     sockets: Arc<Sockets>,
-    asked: Vec<Asked>,
+    /// Keys that are in their turn: `waiting` for it, or `asked` for.
+    in_turn: HashSet<Watch, ahash::RandomState>,
+    waiting: VecDeque<(Watch, Arc<dyn KeyStore>)>,
+    /// Each is woken by itself: thousands of answers do not poll each other.
+    asked: FuturesUnordered<Asked>,
+    /// How many may be asked for at once.
+    most: usize,
     has_part: bool,
 }
 
@@ -313,27 +355,44 @@ impl Sweeper {
     /// How often to sweep: twice a second, so that connections end within one second of their key.
     pub const INTERVAL: Duration = Duration::from_millis(500);
 
-    /// Asks about every key once, and ends the connections of those that are not valid any more. Dropping the future loses
-    /// nothing: what was asked is waited for by the next sweep.
+    /// Asks about every key once, 64 at a time, and ends the connections of those that are not valid any more. Dropping the future
+    /// loses nothing: the next sweep goes on with what this one has not come to.
     ///
     /// `false`: no connection is left. The part is given back, and this sweeper is to be dropped.
     pub async fn sweep(&mut self) -> bool {
         if !self.begin() {
             return false;
         }
-        let sockets = self.sockets.clone();
-        poll_fn(|context| {
-            self.asked.retain_mut(|(watch, now, later)| match later.as_mut().poll(context) {
-                Poll::Pending => true,
-                Poll::Ready(found) => {
-                    sockets.judge(*watch, *now, found);
-                    false
-                }
-            });
-            if self.asked.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        poll_fn(|context| self.go_on(context)).await;
         true
+    }
+
+    /// Goes on as far as can be gone without waiting.
+    fn go_on(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..IN_A_ROW {
+            let next = if self.asked.len() < self.most { self.waiting.pop_front() } else { None };
+            let (watch, at, found) = if let Some((watch, store)) = next {
+                let at = self.sockets.clock.now();
+                match store.find_by_id(&watch.id, at) {
+                    Answer::Ready(found) => (watch, at, found),
+                    Answer::Pending(answer) => {
+                        self.asked.push(Asked { watch, at, answer });
+                        continue;
+                    }
+                }
+            } else {
+                match Pin::new(&mut self.asked).poll_next(context) {
+                    Poll::Ready(Some(answered)) => answered,
+                    // Nothing is asked for, so that there was room for whatever waits: nothing does.
+                    Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            };
+            self.in_turn.remove(&watch);
+            self.sockets.judge(watch, at, found);
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn begin(&mut self) -> bool {
@@ -346,21 +405,38 @@ impl Sweeper {
             return false;
         }
         drop(state);
-        let now = self.sockets.clock.now();
-        let is_late = Fault::new("the store has not answered yet");
-        for (watch, ..) in &self.asked {
-            self.sockets.judge(*watch, now, Err(is_late.clone()));
-        }
+        self.tell_late_ones();
         for (watch, store) in watched {
-            if self.asked.iter().any(|(asked, ..)| *asked == watch) {
-                continue;
-            }
-            match store.find_by_id(&watch.id, now) {
-                Answer::Ready(found) => self.sockets.judge(watch, now, found),
-                Answer::Pending(later) => self.asked.push((watch, now, later)),
+            if self.in_turn.insert(watch) {
+                self.waiting.push_back((watch, store));
             }
         }
         true
+    }
+
+    /// What the sweep before this one has not come to the end of.
+    fn tell_late_ones(&mut self) {
+        if self.in_turn.is_empty() {
+            return;
+        }
+        let now = self.sockets.clock.now();
+        tracing::error!(target: "keyward", keys = self.in_turn.len(), "keys with open connections could not be asked for in time");
+        for watch in &self.in_turn {
+            self.sockets.end_if_unconfirmed(*watch, now);
+        }
+        // Nobody waits any longer for these answers.
+        if self.asked.iter().any(|asked| is_over(asked.at.steady, now)) {
+            for asked in mem::take(&mut self.asked) {
+                if is_over(asked.at.steady, now) {
+                    self.in_turn.remove(&asked.watch);
+                } else {
+                    self.asked.push(asked);
+                }
+            }
+        }
+        // Those that hang do not keep the others waiting.
+        let is_slow = |asked: &&Asked| u128::from(now.steady.saturating_sub(asked.at.steady)) > Self::INTERVAL.as_nanos();
+        self.most = AT_ONCE + self.asked.iter().filter(is_slow).count();
     }
 }
 

@@ -173,6 +173,95 @@ fn without_word_from_the_store_connections_end_after_five_seconds() {
     }
 }
 
+/// A store whose lookups by id answer when they are polled for the second time, and which counts.
+#[derive(Clone, Default)]
+struct Distant {
+    keys: MemoryStore,
+    polls: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
+    most_open: Arc<AtomicUsize>,
+}
+
+impl KeyStore for Distant {
+    fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
+        self.keys.find(presented)
+    }
+
+    fn find_by_id(&self, id: &KeyId, now: Now) -> Answer<Option<Arc<Record>>> {
+        let (store, found) = (self.clone(), self.keys.find_by_id(id, now));
+        store.most_open.fetch_max(store.open.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let (mut answer, mut was_polled) = (Some(found), false);
+        Answer::Pending(Box::pin(std::future::poll_fn(move |context| {
+            store.polls.fetch_add(1, Ordering::Relaxed);
+            if !std::mem::replace(&mut was_polled, true) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            store.open.fetch_sub(1, Ordering::Relaxed);
+            match answer.take() {
+                Some(Answer::Ready(found)) => Poll::Ready(found),
+                _ => panic!("a store in memory answers at once, and once"),
+            }
+        })))
+    }
+}
+
+fn open_many(guard: &Guard, keys: &Keys, count: usize) -> Vec<(KeyId, LiveSocket)> {
+    let open = |_| {
+        let made = block_on(keys.create(NewKey::named("one of many"))).unwrap();
+        (made.record().id, decide(guard, made.secret().expose()).unwrap().live_socket())
+    };
+    (0..count).map(open).collect()
+}
+
+#[test]
+fn a_distant_store_is_asked_for_so_many_keys_at_once_and_each_answer_is_looked_at_by_itself() {
+    let store = Distant::default();
+    let guard = Guard::builder(Policy::from_toml("policy.toml", "").unwrap()).store(store.clone()).build().unwrap();
+    let keys = Keys::new(store.keys.clone());
+    let mut sockets = open_many(&guard, &keys, 2_000);
+    block_on(keys.revoke(&sockets[7].0)).unwrap();
+    let mut sweeper = sockets[0].1.sweeper().unwrap();
+    assert!(block_on(sweeper.sweep()));
+    assert_eq!(store.most_open.load(Ordering::Relaxed), 64);
+    assert_eq!(store.polls.load(Ordering::Relaxed), 4_000, "two for each lookup");
+    for (index, (_, socket)) in sockets.iter_mut().enumerate() {
+        assert_eq!(ended(socket), (index == 7).then_some(SocketEnd::KeyEnded));
+    }
+}
+
+#[test]
+fn no_sweep_keeps_the_thread_for_thousands_of_keys() {
+    let world = world("");
+    let sockets = open_many(&world.guard, &world.keys, 2_000);
+    let mut sweeper = sockets[0].1.sweeper().unwrap();
+    let once = std::pin::pin!(sweeper.sweep()).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(once.is_pending());
+    assert_eq!(world.store.asked.load(Ordering::Relaxed), 256);
+    assert!(block_on(sweeper.sweep()));
+    assert_eq!(world.store.asked.load(Ordering::Relaxed), 2_256, "those that were late, and the others");
+}
+
+#[test]
+fn lookups_that_hang_do_not_keep_other_keys_waiting() {
+    let world = world("");
+    world.store.hangs.store(true, Ordering::Relaxed);
+    let mut hanging = open_many(&world.guard, &world.keys, 64);
+    let mut sweeper = hanging[0].1.sweeper().unwrap();
+    let mut sweep = || _ = std::pin::pin!(sweeper.sweep()).poll(&mut Context::from_waker(Waker::noop()));
+    sweep();
+    world.store.hangs.store(false, Ordering::Relaxed);
+    let mut other = open_many(&world.guard, &world.keys, 1);
+    block_on(world.keys.revoke(&other[0].0)).unwrap();
+    world.clock.advance(Duration::from_millis(500) + Duration::from_nanos(1));
+    sweep();
+    assert_eq!(ended(&mut other[0].1), Some(SocketEnd::KeyEnded));
+    assert!(hanging.iter_mut().all(|(_, socket)| ended(socket).is_none()));
+    world.clock.advance(Duration::from_secs(5));
+    sweep();
+    assert!(hanging.iter_mut().all(|(_, socket)| ended(socket) == Some(SocketEnd::Unconfirmed)));
+}
+
 #[test]
 fn one_sweeps_and_gives_the_part_back() {
     let world = world("");
