@@ -23,6 +23,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 /// A client has so long to take the close frame, behind what else it was sent, and as long again to say that it has.
 const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
+/// How often a connection looks whether anybody looks after the keys. Whoever did may have ended with its runtime, or by a panic of
+/// the store.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(1);
+
 /// Runs a handler on an open WebSocket until it ends, or the key does.
 ///
 /// When the key ends, the handler is dropped wherever it stands, the message that `close` makes is sent, and the connection is read to
@@ -64,7 +68,6 @@ where
     F: FnOnce(HeldSocket<S>) -> Fut,
     Fut: Future<Output = ()>,
 {
-    sweep_for(&live);
     let (given_back, is_given_back) = oneshot::channel();
     let shared = Arc::new(Shared::of(socket));
     let held = HeldSocket { shared: shared.clone(), _given_back: given_back };
@@ -75,7 +78,7 @@ where
             // Other tasks may have parts of the socket. Nothing is ever sent: the sender is dropped with the last of them.
             let _ = is_given_back.await;
         });
-        match select(pin!(holder.live.ended()), handled).await {
+        match select(pin!(ended(&mut holder.live)), handled).await {
             Either::Left((end, _)) => Some(end),
             Either::Right(_) => None,
         }
@@ -93,6 +96,15 @@ async fn say_farewell<M>(mut socket: impl Stream + Sink<M> + Unpin, message: M) 
     let until = Instant::now() + CLOSED_WITHIN;
     // The clock is looked at as well: a stream that always has something more never lets the time run out by itself.
     while Instant::now() < until && matches!(timeout_at(until, socket.next()).await, Ok(Some(_))) {}
+}
+
+async fn ended(live: &mut LiveSocket) -> SocketEnd {
+    loop {
+        sweep_for(live);
+        if let Ok(end) = timeout(TAKEN_OVER_WITHIN, live.ended()).await {
+            return end;
+        }
+    }
 }
 
 /// Looks after all keys of the guard that hold connections open, if nobody does yet.

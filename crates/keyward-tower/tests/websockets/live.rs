@@ -343,6 +343,21 @@ async fn a_handler_that_panics_takes_its_connection_with_it() {
 }
 
 #[tokio::test]
+async fn after_a_panic_of_the_store_another_connection_looks_after_the_keys() {
+    let world = world("", Store::AtOnce);
+    let (id, key) = world.key().await;
+    let address = world.serve(echo).await;
+    let mut client = connect_with(address, &key).await;
+    some_sweeps().await;
+    world.panics_once.store(true, Ordering::SeqCst);
+    until(|| !world.panics_once.load(Ordering::SeqCst)).await;
+    world.keys.revoke(&id).await.unwrap();
+    // A second until somebody else looks, and one for the looking.
+    let close = tokio::time::timeout(2 * AT_ONCE, closed(&mut client)).await;
+    assert_eq!(close.expect("it ends without another connection").unwrap(), (1008, ENDED.to_owned()));
+}
+
+#[tokio::test]
 async fn connections_that_end_by_themselves_leave_nothing_behind() {
     let world: World = world("", Store::AtOnce);
     let (id, key) = world.key().await;

@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub(crate) finished: Arc<AtomicUsize>,
     /// Whether the store answers nothing any more.
     pub(crate) is_away: Arc<AtomicBool>,
+    /// Whether the next lookup by id panics.
+    pub(crate) panics_once: Arc<AtomicBool>,
 }
 
 /// How a guard's store and its audit answer.
@@ -65,8 +67,9 @@ pub(crate) fn world(policy: &str, store: Store) -> World {
     let clock = ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000));
     let memory = MemoryStore::new();
     let is_away = Arc::new(AtomicBool::new(false));
+    let panics_once = Arc::new(AtomicBool::new(false));
     let guard = Guard::builder(Policy::from_toml("policy.toml", policy).unwrap())
-        .store(Stored { keys: memory.clone(), store, is_away: is_away.clone() })
+        .store(Stored { keys: memory.clone(), store, is_away: is_away.clone(), panics_once: panics_once.clone() })
         .audit(Sink(store))
         .clock(clock.clone())
         .build()
@@ -78,6 +81,7 @@ pub(crate) fn world(policy: &str, store: Store) -> World {
         handled: Arc::default(),
         finished: Arc::default(),
         is_away,
+        panics_once,
     }
 }
 
@@ -227,6 +231,7 @@ struct Stored {
     keys: MemoryStore,
     store: Store,
     is_away: Arc<AtomicBool>,
+    panics_once: Arc<AtomicBool>,
 }
 
 impl Stored {
@@ -250,6 +255,7 @@ impl KeyStore for Stored {
     }
 
     fn find_by_id(&self, id: &KeyId, now: keyward::clock::Now) -> Answer<Option<Arc<Record>>> {
+        assert!(!self.panics_once.swap(false, Ordering::SeqCst), "as stores do");
         self.answer(self.keys.find_by_id(id, now))
     }
 }
