@@ -13,6 +13,7 @@ const PUBLISHED: &[(&str, &str)] = &[
     ("jwt.io", "a-valid-string-secret-that-is-at-least-384-bits-long"),
     ("jwt.io", "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long"),
     ("tutorials of Spring Boot", "3cfa76ef14937c1c0ea519f8fc057a80fcd04a7420f8e8bcd0a7567c272e007b"),
+    ("tutorials of Spring Boot", "@NcRfUjXn2r5u8x/A?D(G+KbPdSgVkYp"),
 ];
 
 /// Whether it is published, in any case of its letters: as it stands, or as the bytes of which that is the base64url form.

@@ -352,8 +352,10 @@ mod tests {
                 Weakness::Guessable,
             ),
             ("D(G+KbPeShVmYq3t6w9z$C&F)J@McQfT", Weakness::Guessable),
-            // The same, in hexadecimal: what a tutorial of Spring Boot signs with.
-            ("404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970", Weakness::Guessable),
+            // What tutorials of Spring Boot sign with: in hexadecimal, as they have it, and what that stands for.
+            ("404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970", Weakness::Known),
+            ("404e635266556a586e3272357538782f413f4428472b4b6250645367566b5970", Weakness::Known),
+            ("@NcRfUjXn2r5u8x/A?D(G+KbPdSgVkYp", Weakness::Known),
             // Base64 of `ThisIsMySecretKeyForSigningTokens`.
             ("VGhpc0lzTXlTZWNyZXRLZXlGb3JTaWduaW5nVG9rZW5z", Weakness::Telling),
             ("09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7", Weakness::Known),
