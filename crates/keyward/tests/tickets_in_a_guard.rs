@@ -102,6 +102,19 @@ fn open(guard: &Guard, ticket: &str) -> Result<Pass, Kind> {
 }
 
 #[test]
+fn a_ticket_is_used_up_before_scopes_and_limits_are_looked_at() {
+    for (policy, first) in
+        [("[[routes]]\npath = '/ws'\nscopes = ['sockets:open']", Kind::Scope), ("[limits]\nper_key = ['1/hour']", Kind::Limited)]
+    {
+        let world = world(&format!("{POLICY}{policy}"));
+        // To ask for it takes the one permission of the limit.
+        let ticket = world.ticket(&world.key().1);
+        assert_eq!(world.open(&ticket).map(drop), Err(first));
+        assert_eq!(world.open(&ticket).map(drop), Err(Kind::Revoked), "{policy}");
+    }
+}
+
+#[test]
 fn a_ticket_is_good_for_complete_handshakes_alone() {
     let world = world(POLICY);
     let (_, key) = world.key();
