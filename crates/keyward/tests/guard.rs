@@ -473,6 +473,13 @@ fn no_header_of_credentials_can_carry_ids() {
         "RateLimit",
         "X-RateLimit-Limit",
         "Content-Length",
+        "Connection",
+        "Upgrade",
+        "Sec-WebSocket-Accept",
+        "Sec-WebSocket-Extensions",
+        "sec-websocket-key",
+        "Sec-WebSocket-Protocol",
+        "Sec-WebSocket-Version",
         "a b",
     ] {
         let policy = format!("[response]\nrequest_id_header = \"{name}\"");

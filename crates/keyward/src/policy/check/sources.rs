@@ -8,7 +8,7 @@ use crate::policy::file::Source;
 use crate::source::{self, Place, is_token_byte};
 
 /// Headers of HTTP and of proxies, which can be neither a credential's nor an id's.
-pub(super) const MEANS_SOMETHING_ELSE: [&str; 18] = [
+pub(super) const MEANS_SOMETHING_ELSE: [&str; 22] = [
     "connection",
     "content-length",
     "content-type",
@@ -20,7 +20,11 @@ pub(super) const MEANS_SOMETHING_ELSE: [&str; 18] = [
     "keep-alive",
     "origin",
     "proxy-connection",
+    "sec-websocket-accept",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
     "sec-websocket-protocol",
+    "sec-websocket-version",
     "te",
     "trailer",
     "transfer-encoding",
