@@ -13,6 +13,7 @@ pub struct AccountJournalled {
     /// Numbers grow; some may be left out.
     pub number: u64,
     /// When it was made.
+    #[serde(with = "crate::store::exact")]
     pub at: Timestamp,
     /// By whom.
     pub actor: Box<str>,
@@ -39,5 +40,18 @@ impl AccountJournalled {
             before: before.and_then(told),
             after: after.and_then(told),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_comes_back_as_it_was_to_the_nanosecond() {
+        let by = Attribution { actor: "a\0\u{1f511}".into(), at: Timestamp::from_unix_nanoseconds(1_234_567_890_123_456_789) };
+        let row = AccountJournalled::new(&by, "remove", "a".parse().unwrap(), None, None);
+        let text = serde_json::to_string(&row).unwrap();
+        assert_eq!(serde_json::from_str::<AccountJournalled>(&text).unwrap(), row);
     }
 }

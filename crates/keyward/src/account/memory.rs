@@ -5,10 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    Account, AccountChange, AccountId, AccountJournalled, AccountRefused, AccountStore, EmailAddress, Session, SessionDigest,
-    SignedIn,
+    Account, AccountChange, AccountId, AccountJournalled, AccountRefused, AccountStore, EmailAddress, PasswordHash, Session,
+    SessionDigest, SignedIn,
 };
-use crate::answer::Answer;
+use crate::answer::{Answer, Fault};
 use crate::clock::Timestamp;
 use crate::store::Attribution;
 
@@ -128,21 +128,29 @@ impl AccountStore for MemoryAccounts {
         })
     }
 
-    fn add_session(&self, session: Session) -> Answer<Result<(), AccountRefused>> {
-        self.later(move |kept| {
-            if kept.accounts.get(&session.account).is_none_or(|account| account.is_disabled) {
-                return Err(AccountRefused::NotFound);
+    fn add_session(&self, session: Session, verified: PasswordHash) -> Answer<Result<(), AccountRefused>> {
+        let added = self.later(move |kept| {
+            let Some(account) = kept.accounts.get(&session.account).filter(|account| !account.is_disabled) else {
+                return Ok(Err(AccountRefused::NotFound));
+            };
+            if account.password != verified {
+                return Ok(Err(AccountRefused::PasswordChanged));
+            }
+            if kept.sessions.contains_key(&session.digest) {
+                return Err(Fault::new("the token of a new session is another one's: the random generator repeats itself"));
             }
             let of_account = |other: &&Session| other.account == session.account;
             if kept.sessions.values().filter(of_account).count() >= Session::MOST_OF_AN_ACCOUNT {
-                let oldest = kept.sessions.values().filter(of_account).min_by_key(|other| other.last_seen);
+                let oldest =
+                    kept.sessions.values().filter(of_account).min_by_key(|other| (other.last_seen, other.created, other.digest));
                 if let Some(digest) = oldest.map(|oldest| oldest.digest) {
                     kept.sessions.remove(&digest);
                 }
             }
             kept.sessions.insert(session.digest, session);
-            Ok(())
-        })
+            Ok(Ok(()))
+        });
+        added.then(|added| added.and_then(|added| added))
     }
 
     fn session(&self, digest: &SessionDigest) -> Answer<Option<SignedIn>> {

@@ -28,7 +28,7 @@ use crate::store::Attribution;
 /// 2. Two accounts never share an e-mail address.
 /// 3. A change, the sessions that it ends and its row in the journal are made together, or none of them is.
 /// 4. A session that was ended is not found again by anybody who asks afterwards, in any process.
-/// 5. An account that is gone has no sessions.
+/// 5. An account that is gone, or switched off, has no sessions; and none begins by a password that the account has no more.
 ///
 /// Nothing happens before an answer is polled.
 pub trait AccountStore: Send + Sync {
@@ -56,9 +56,15 @@ pub trait AccountStore: Send + Sync {
     /// Removes an account and its sessions. What it owns is not touched: revoke its keys before.
     fn remove_account(&self, id: &AccountId, by: Attribution) -> Answer<Result<(), AccountRefused>>;
 
-    /// Adds a session. Of more than [`Session::MOST_OF_AN_ACCOUNT`], the one that was seen last the longest ago ends.
-    /// `Err(AccountRefused::NotFound)` where the account is gone, or switched off.
-    fn add_session(&self, session: Session) -> Answer<Result<(), AccountRefused>>;
+    /// Adds a session. Of more than [`Session::MOST_OF_AN_ACCOUNT`], the one that was seen last the longest ago ends; of several,
+    /// the one that began first.
+    ///
+    /// `verified` is the hash that the password was verified against. Verifying takes its time, in which the password may be
+    /// changed: a store looks once more, so that nobody is signed in by the old one after its change had ended all sessions.
+    ///
+    /// `Err(AccountRefused::NotFound)` where the account is gone, or switched off; `Err(AccountRefused::PasswordChanged)` where its
+    /// hash is another one by now. A digest that is there already is a fault: the random generator repeats itself.
+    fn add_session(&self, session: Session, verified: PasswordHash) -> Answer<Result<(), AccountRefused>>;
 
     /// The session with this digest and its account as it is now, over or not.
     fn session(&self, digest: &SessionDigest) -> Answer<Option<SignedIn>>;
@@ -75,7 +81,8 @@ pub trait AccountStore: Send + Sync {
     /// Ends the sessions of an account, all but one. How many there were.
     fn end_sessions_of(&self, account: &AccountId, but: Option<SessionDigest>) -> Answer<usize>;
 
-    /// Removes sessions that were over before a time, or not seen since another one. How many there were.
+    /// Removes sessions that were over before a time, or not seen since another one. How many there were. Where there are very
+    /// many, it is done in parts, and others get their turn between them.
     fn sweep_sessions(&self, over_before: Timestamp, unseen_since: Timestamp) -> Answer<usize>;
 
     /// Rows of the journal of accounts behind the one with this number, the oldest first, at most `limit`.
@@ -95,4 +102,7 @@ pub enum AccountRefused {
     /// It may only be made as the first, and there are others.
     #[error("there are accounts already: an administrator makes further ones")]
     NotTheFirst,
+    /// The password that was verified is the account's no more.
+    #[error("the password was changed meanwhile: sign in again")]
+    PasswordChanged,
 }
