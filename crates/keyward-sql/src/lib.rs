@@ -54,6 +54,7 @@
 //! Changes are made one after the other, in all processes together. A large import is one change: nothing else can be changed
 //! until it is done, at 10,000 to 25,000 keys a second, while keys are looked up as ever.
 
+mod accounts;
 mod change;
 mod connection;
 mod database;
