@@ -22,11 +22,14 @@ pub(super) const CASES: &[Case] = &[
     case("A5 an account that is gone has no sessions, and others keep theirs", removing),
 ];
 
+/// What a change makes of an account, not by the core's own hand.
+type Becomes = fn(&mut Account) -> Outcome;
+
 fn one_thing(bench: &mut Bench) -> Outcome {
     let accounts = bench.accounts()?;
     let (mut grace, alan) = (bench.add("grace")?, bench.add("alan")?);
     let rename = AccountChange::Rename { first_name: "G".into(), last_name: "".into() };
-    let changes: [(AccountChange, fn(&mut Account) -> Outcome); 6] = [
+    let changes: [(AccountChange, Becomes); 6] = [
         (rename, |account| {
             (account.first_name, account.last_name) = ("G".into(), "".into());
             Ok(())

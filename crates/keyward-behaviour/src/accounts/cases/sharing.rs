@@ -1,10 +1,13 @@
 //! What was acknowledged in one process is so in all others, for whoever asks afterwards.
 
-use keyward::account::{AccountChange, AccountRefused};
+use keyward::account::{AccountChange, AccountRefused, Session};
 
 use super::{Case, sharing};
 use crate::{
-    accounts::bench::{Bench, account, at, by, journal, second_password, session},
+    accounts::{
+        any::AnyAccounts,
+        bench::{Bench, account, at, by, journal, second_password, session},
+    },
     stores::{Outcome, holds, same},
 };
 
@@ -13,9 +16,12 @@ pub(super) const CASES: &[Case] = &[
     sharing("A1 accounts, sessions and rows of the journal of elsewhere are there at once", everything),
 ];
 
+/// Ends a session.
+type End = fn(&AnyAccounts, &Session) -> Outcome;
+
 fn ends(bench: &mut Bench) -> Outcome {
     let (here, elsewhere) = (bench.accounts()?, bench.elsewhere()?.accounts);
-    let ways: [(&str, fn(&crate::accounts::any::AnyAccounts, &keyward::account::Session) -> Outcome); 7] = [
+    let ways: [(&str, End); 7] = [
         ("ended", |accounts, session| same("there was one", true, accounts.end(&session.digest)?)),
         ("ended with all others", |accounts, session| same("there was one", 1, accounts.end_all(&session.account, None)?)),
         ("swept", |accounts, _| same("there was one", 1, accounts.sweep(at(1_001), at(0))?)),
