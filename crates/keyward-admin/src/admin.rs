@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) hashing: Hashing,
     pub(crate) lockout: Lockout,
     pub(crate) settings: Settings,
+    /// When sessions that are over were removed last, on the steady clock.
+    pub(crate) swept: AtomicU64,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
 }
@@ -72,11 +75,8 @@ impl Admin {
         self.0.own_sessions.clone()
     }
 
-    /// Whether a path is answered here: what lies below `/api/v1/auth`, `/api/v1/user` and `/api/v1/accounts`.
-    pub fn answers(path: &str) -> bool {
-        let is_below = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts"].into_iter().any(is_below)
-    }
+    /// The paths that are answered here, each with all that lies below it.
+    pub const PLACES: [&str; 3] = ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts"];
 
     /// Answers a request. Its extension [`Peer`](keyward::Peer) says who is at the other end of the connection. Never panics, and
     /// answers whatever path it is given.

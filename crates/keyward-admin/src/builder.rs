@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use keyward::account::AccountStore;
@@ -22,6 +23,7 @@ pub struct AdminBuilder {
     accounts: Arc<dyn AccountStore>,
     policy: Option<Policy>,
     sessions: Option<AddSessions>,
+    has_accounts: bool,
     sharing: Option<Guard>,
     settings: Settings,
     sink: Arc<dyn AuditSink>,
@@ -53,6 +55,7 @@ impl AdminBuilder {
             accounts,
             policy: None,
             sessions: None,
+            has_accounts: true,
             sharing: None,
             settings: Settings {
                 registration: Registration::default(),
@@ -88,6 +91,13 @@ impl AdminBuilder {
     /// identity's `owner` owns the keys; who holds the scope `admin` looks after everybody's. Nobody signs up or in here then.
     pub fn sessions_by(mut self, sessions: impl Authenticator + 'static) -> Self {
         self.sessions = Some(Box::new(move |guard| guard.authenticator(sessions)));
+        self
+    }
+
+    /// Without accounts: nobody signs up or in, and keys are looked after by keys with `keys:manage` alone. For keys in a place that
+    /// keeps no accounts.
+    pub fn without_accounts(mut self) -> Self {
+        self.has_accounts = false;
         self
     }
 
@@ -166,7 +176,7 @@ impl AdminBuilder {
     /// [`AdminError`].
     pub fn build(self) -> Result<Admin, AdminError> {
         let own_sessions = Sessions::new(self.accounts.clone(), self.settings.idle, self.settings.scopes.clone());
-        let has_accounts = self.sessions.is_none();
+        let has_accounts = self.has_accounts && self.sessions.is_none();
         let policy = match self.policy {
             Some(policy) => policy,
             None => Policy::builder().build()?,
@@ -191,6 +201,7 @@ impl AdminBuilder {
             hashing,
             lockout: Lockout::new(),
             settings: self.settings,
+            swept: AtomicU64::new(0),
             clock: self.clock,
             random: self.random,
         }))

@@ -1,10 +1,12 @@
 //! Signing in and out.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::Ordering;
 
 use http::header;
 use keyward::account::{Account, AccountRefused, EmailAddress, Session, SessionDigest};
-use keyward::{Pass, Secret};
+use keyward::clock::Now;
+use keyward::{Pass, Secret, Timestamp};
 
 use super::PasswordRules;
 use crate::actor::{Actor, Who};
@@ -56,7 +58,9 @@ impl Parts {
     }
 
     pub(crate) async fn open_session(&self, account: &Account, request: &Incoming, pass: &Pass) -> Result<Secret, Refusal> {
-        let now = self.clock.now().wall;
+        let now = self.clock.now();
+        self.sweep(now).await?;
+        let now = now.wall;
         let (token, digest) = Session::token(&*self.random)?;
         let session = Session {
             digest,
@@ -73,6 +77,21 @@ impl Parts {
             Err(AccountRefused::NotFound | AccountRefused::PasswordChanged) => Err(WRONG),
             Err(refused) => Err(refused.into()),
         }
+    }
+
+    /// Removes sessions that are over, once an hour at most: by whoever signs in, since a library has no timers.
+    async fn sweep(&self, now: Now) -> Result<(), Refusal> {
+        const EVERY: u64 = 3_600_000_000_000;
+        let swept = self.swept.load(Ordering::Relaxed);
+        let is_due = swept == 0 || now.steady.saturating_sub(swept) >= EVERY;
+        // Whoever comes second sees that it is being done.
+        if !is_due || self.swept.compare_exchange(swept, now.steady.max(1), Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return Ok(());
+        }
+        let idle = i64::try_from(self.settings.idle.as_nanos()).unwrap_or(i64::MAX);
+        let unseen_since = Timestamp::from_unix_nanoseconds(now.wall.unix_nanoseconds().saturating_sub(idle));
+        self.accounts.sweep_sessions(now.wall, unseen_since).wait().await?;
+        Ok(())
     }
 
     /// `POST /api/v1/auth/logout`. Whoever is not signed in is signed out already.

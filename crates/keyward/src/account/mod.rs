@@ -6,6 +6,7 @@ mod memory;
 mod password;
 mod person;
 mod session;
+mod shared;
 
 pub use address::{BadEmailAddress, EmailAddress};
 pub use journal::AccountJournalled;
