@@ -17,6 +17,7 @@ use crate::accounts::{Hashing, Lockout, PasswordRules, Registration};
 use crate::actor::Actor;
 use crate::answer::Answer;
 use crate::builder::AdminBuilder;
+use crate::dashboard;
 use crate::fault::Refusal;
 use crate::incoming::Incoming;
 use crate::own_page;
@@ -76,7 +77,7 @@ impl Admin {
     }
 
     /// The paths that are answered here, each with all that lies below it.
-    pub const PLACES: [&str; 3] = ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts"];
+    pub const PLACES: [&str; 4] = ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts", dashboard::PLACE];
 
     /// Answers a request. Its extension [`Peer`](keyward::Peer) says who is at the other end of the connection. Never panics, and
     /// answers whatever path it is given.
@@ -84,18 +85,23 @@ impl Admin {
         let parts = &*self.0;
         let as_problem = parts.guard.policy().answers_with_problems();
         let is_head = request.method() == Method::HEAD;
+        let is_page = dashboard::is_below(request.uri().path());
         let request = match Incoming::new(request) {
             Ok(request) => request,
+            Err(refusal) if is_page => return dashboard::refused_unread(&refusal),
             Err(refusal) => return refusal.into_answer(as_problem),
         };
-        let guard = if is_open(request.path()) { &parts.optional } else { &parts.guard };
+        // Who is not signed in is led to where people do.
+        let guard = if is_page || is_open(request.path()) { &parts.optional } else { &parts.guard };
         let pass = match guard.decide(&request.head).await {
             Decision::Allowed(pass) => pass,
+            Decision::Denied(denial) if is_page => return dashboard::denied(denial, is_head),
             Decision::Denied(denial) => return denial.into_response(),
         };
-        let mut answer = match parts.answer(&request, &pass).await {
-            Ok(answer) => answer,
-            Err(refusal) => refusal.into_answer(as_problem),
+        let mut answer = if is_page {
+            parts.answer_page(&request, &pass).await
+        } else {
+            parts.answer(&request, &pass).await.unwrap_or_else(|refusal| refusal.into_answer(as_problem))
         };
         pass.headers().apply(answer.headers_mut());
         if is_head {
@@ -193,7 +199,7 @@ impl Parts {
     }
 }
 
-const FOREIGN: Refusal =
+pub(crate) const FOREIGN: Refusal =
     Refusal::Forbidden("This was not sent by a page of this site, or its form is out of date: load the page again.");
 
 /// The guard's own answer to a request without a credential.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use keyward::account::AccountRefused;
 use keyward::store::Refused;
 use keyward::{Fault, KeysError};
@@ -122,11 +122,26 @@ impl Refusal {
         }
     }
 
-    /// As a problem document (RFC 9457), or in the short shape of services that have no such documents.
-    pub(crate) fn into_answer(self, as_problem: bool) -> Answer {
-        if let Self::Failed(fault) = &self {
+    /// Tells the log what only the log may know.
+    pub(crate) fn log(&self) {
+        if let Self::Failed(fault) = self {
             tracing::error!(target: "keyward::admin", "{fault}");
         }
+    }
+
+    /// What else the answer has to say, whatever its body is.
+    pub(crate) fn set_headers(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::Method(answered) => _ = headers.insert(header::ALLOW, HeaderValue::from_static(answered)),
+            Self::LockedOut(wait) => _ = headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1))),
+            Self::Busy => _ = headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            _ => {}
+        }
+    }
+
+    /// As a problem document (RFC 9457), or in the short shape of services that have no such documents.
+    pub(crate) fn into_answer(self, as_problem: bool) -> Answer {
+        self.log();
         let (detail, status) = (self.detail(), self.status());
         let errors = if let Self::Fields(faults) = &self { &faults[..] } else { &[] };
         let document = Document {
@@ -141,13 +156,10 @@ impl Refusal {
         if as_problem {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         }
+        self.set_headers(headers);
         match self {
-            Self::Denied(answer) => return *answer,
-            Self::Method(answered) => _ = headers.insert(header::ALLOW, HeaderValue::from_static(answered)),
-            Self::LockedOut(wait) => _ = headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1))),
-            Self::Busy => _ = headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")),
-            _ => {}
+            Self::Denied(answer) => *answer,
+            _ => answer,
         }
-        answer
     }
 }

@@ -31,6 +31,7 @@ mod actor;
 mod admin;
 mod answer;
 mod builder;
+mod dashboard;
 mod fault;
 mod form;
 mod incoming;

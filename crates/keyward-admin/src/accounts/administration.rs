@@ -33,12 +33,20 @@ impl Actor {
 impl Parts {
     /// `GET /api/v1/accounts`.
     pub(crate) async fn list_accounts(&self, actor: &Actor, query: &Form) -> Result<Answer, Refusal> {
+        let (items, next) = self.page_of_accounts(actor, query).await?;
+        Ok(answer::json(StatusCode::OK, &Accounts { items, next }))
+    }
+
+    pub(crate) async fn page_of_accounts(
+        &self,
+        actor: &Actor,
+        query: &Form,
+    ) -> Result<(Vec<AccountTold>, Option<String>), Refusal> {
         actor.demand_admin()?;
         let page = Page::<AccountId>::read(query, &[])?;
         let found = self.accounts.accounts(page.after, page.limit + 1).wait().await?;
         let (items, next) = page.cut(found, |account| account.id.to_string());
-        let items = items.iter().map(|account| AccountTold::of(account)).collect();
-        Ok(answer::json(StatusCode::OK, &Accounts { items, next }))
+        Ok((items.iter().map(|account| AccountTold::of(account)).collect(), next))
     }
 
     /// `POST /api/v1/accounts`: by an administrator; or, where there is no account at all, by a key that looks after keys and that

@@ -12,7 +12,8 @@ pub(crate) use hashing::Hashing;
 pub(crate) use lockout::Lockout;
 pub use password_rules::BadPassword;
 pub(crate) use password_rules::PasswordRules;
-pub(crate) use profile::unknown_fields;
+pub(crate) use profile::{SessionTold, unknown_fields};
+pub(crate) use sign_in::is_local;
 
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -12,6 +12,10 @@ use crate::fault::{FieldFault, Refusal};
 use crate::form::Form;
 use crate::incoming::Incoming;
 
+impl Registration {
+    pub(crate) const CLOSED: Refusal = Refusal::Forbidden("Nobody can sign up here: an administrator makes accounts.");
+}
+
 /// What somebody wants to be known by, checked.
 pub(crate) struct NewAccount {
     address: EmailAddress,
@@ -54,7 +58,7 @@ impl Parts {
 
     pub(crate) async fn register_by(&self, form: &Form) -> Result<(), Refusal> {
         if self.settings.registration == Registration::Closed {
-            return Err(Refusal::Forbidden("Nobody can sign up here: an administrator makes accounts."));
+            return Err(Registration::CLOSED);
         }
         let new = NewAccount::read(form, self.settings.passwords)?;
         match self.add_account(new, false, "registration").await {

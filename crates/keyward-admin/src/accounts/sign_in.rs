@@ -106,7 +106,7 @@ impl Parts {
 }
 
 /// A path of this host and nothing else: browsers take `//host` and `/\host` for another one, and drop tabs and line ends.
-fn is_local(next: &str) -> bool {
+pub(crate) fn is_local(next: &str) -> bool {
     next.starts_with('/')
         && !next[1..].starts_with(['/', '\\'])
         && next.len() <= 2_048

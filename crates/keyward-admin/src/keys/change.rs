@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use keyward::Timestamp;
 use keyward::store::Update;
+use keyward::{Made, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -58,27 +58,35 @@ impl Parts {
 
     /// `POST /api/v1/user/api-keys/{id}/rotate`, with `grace_seconds`: how long the secret in use goes on (0 without).
     pub(super) async fn rotate_key(&self, actor: &Actor, id: &str, object: &Map<String, Value>) -> Result<Answer, Refusal> {
+        let made = self.rotate_own_key(actor, id, object).await?;
+        let usage = self.keys.usage(&[made.record().id]).await?;
+        Ok(shown(StatusCode::OK, &made, self.clock.now().wall, &usage))
+    }
+
+    pub(crate) async fn rotate_own_key(&self, actor: &Actor, id: &str, object: &Map<String, Value>) -> Result<Made, Refusal> {
         let record = self.own_key(actor, id).await?;
         actor.demand_no_more_than_own(&record)?;
         let mut fields = Fields::new(object, &["grace_seconds"]);
         let grace = fields.span("grace_seconds", 1, 0).unwrap_or(Duration::ZERO);
         let grace = fields.finish(grace)?;
-        let made = self.keys.acting_as(actor.name.as_str()).rotate(&record.id, grace).await?;
-        let usage = self.keys.usage(&[record.id]).await?;
-        Ok(shown(StatusCode::OK, &made, self.clock.now().wall, &usage))
+        Ok(self.keys.acting_as(actor.name.as_str()).rotate(&record.id, grace).await?)
     }
 
     /// `DELETE /api/v1/user/api-keys/{id}`: ends it for ever. Doing it again is no fault.
     pub(super) async fn revoke_key(&self, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
-        let record = self.own_key(actor, id).await?;
-        let revoked = self.keys.acting_as(actor.name.as_str()).revoke(&record.id).await?;
+        let revoked = self.revoke_own_key(actor, id).await?;
         Ok(answer::json(
             StatusCode::OK,
             &Revoked {
-                id: record.id.to_string(),
+                id: revoked.record().id.to_string(),
                 revoked_at: revoked.record().revoked_at(),
                 holds_everywhere_within_seconds: revoked.holds_everywhere_within().as_secs_f64(),
             },
         ))
+    }
+
+    pub(crate) async fn revoke_own_key(&self, actor: &Actor, id: &str) -> Result<keyward::Revoked, Refusal> {
+        let record = self.own_key(actor, id).await?;
+        Ok(self.keys.acting_as(actor.name.as_str()).revoke(&record.id).await?)
     }
 }

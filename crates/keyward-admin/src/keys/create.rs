@@ -1,7 +1,7 @@
 //! A new key.
 
 use http::StatusCode;
-use keyward::NewKey;
+use keyward::{Made, NewKey};
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
@@ -17,9 +17,13 @@ const FIELDS: [&str; 10] =
 impl Parts {
     /// `POST /api/v1/user/api-keys`. The owner is the actor's: there is no field for it.
     pub(super) async fn create_key(&self, actor: &Actor, object: &Map<String, Value>) -> Result<Answer, Refusal> {
-        let new = self.new_key(actor, object)?;
-        let made = self.keys.acting_as(actor.name.as_str()).create(new).await?;
+        let made = self.create_own_key(actor, object).await?;
         Ok(shown(StatusCode::CREATED, &made, self.clock.now().wall, &[]))
+    }
+
+    pub(crate) async fn create_own_key(&self, actor: &Actor, object: &Map<String, Value>) -> Result<Made, Refusal> {
+        let new = self.new_key(actor, object)?;
+        Ok(self.keys.acting_as(actor.name.as_str()).create(new).await?)
     }
 
     pub(crate) fn new_key(&self, actor: &Actor, object: &Map<String, Value>) -> Result<NewKey, Refusal> {

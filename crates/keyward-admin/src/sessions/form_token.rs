@@ -22,6 +22,11 @@ impl FormToken {
         Self(URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
     }
 
+    /// For the hidden field of a form.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn is(&self, given: &str) -> bool {
         self.0.as_bytes().ct_eq(given.as_bytes()).into()
     }
