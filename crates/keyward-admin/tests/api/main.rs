@@ -1,0 +1,5 @@
+//! The API at its boundary: a request in, a response out, over what is kept in memory and a clock that stands still.
+
+mod client;
+mod cross_tenant;
+mod journey;
