@@ -153,9 +153,9 @@ impl Service {
         self.get(USER, caller).at("id")
     }
 
-    /// In how many answers a text ever was.
-    pub(crate) fn answers_with(&self, text: &str) -> usize {
-        self.answered.borrow().iter().filter(|answer| answer.contains(text)).count()
+    /// The answers that a text ever was in.
+    pub(crate) fn answers_with(&self, text: &str) -> Vec<String> {
+        self.answered.borrow().iter().filter(|answer| answer.contains(text)).cloned().collect()
     }
 }
 

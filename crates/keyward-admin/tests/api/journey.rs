@@ -78,7 +78,7 @@ fn a_key_is_shown_once() {
     let second = service.json("POST", &rotate, &ada, "{}").at("key");
     assert_eq!(service.delete(&one, &ada).status, 200);
     assert_eq!(service.get(&one, &ada).at("state"), "revoked");
-    assert_eq!((service.answers_with(&key), service.answers_with(&second)), (1, 1));
+    assert_eq!((service.answers_with(&key).len(), service.answers_with(&second).len()), (1, 1));
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn administrators_look_after_everybodys_accounts_and_keys() {
     assert!(rest.document()["next"].is_null());
 
     assert!(service.get(KEYS, &root).ids().iter().all(|own| *own != id), "a listing is of one's own, unless others are named");
-    assert_eq!(service.get(&format!("{KEYS}?owner={}", made.at("id")), &root).ids(), [id.clone()]);
+    assert_eq!(service.get(&format!("{KEYS}?owner={}", made.at("id")), &root).ids(), vec![id.clone()]);
     assert!(service.get(&format!("{KEYS}?owner=*"), &root).ids().contains(&id));
     let limited = service.json("PATCH", &format!("{KEYS}/{id}"), &root, r#"{"kind":"batch","limits":["5/minute"]}"#);
     assert_eq!((limited.status, limited.at("kind").as_str()), (200, "batch"));
