@@ -184,6 +184,19 @@ fn a_new_password_ends_every_session_and_begins_one_with_a_new_id() {
 }
 
 #[test]
+fn a_new_password_by_bearer_leaves_no_session_that_nobody_holds() {
+    const NEW: &str = "seven teal walruses";
+    let service = Service::new();
+    let ada = Caller::bearer(&service.sign_up(ADA));
+    let body = json!({"current_password": PASSWORD, "new_password": NEW}).to_string();
+    let changed = service.json("POST", "/api/v1/user/password", &ada, &body);
+    assert!(changed.status == 204 && !changed.headers.contains_key("set-cookie"), "{changed:?}");
+    assert!(!service.knows(&ada));
+    let ada = Caller::bearer(&service.log_in(ADA, NEW).session());
+    assert_eq!(service.get(SESSIONS, &ada).ids().len(), 1);
+}
+
+#[test]
 fn people_rename_themselves() {
     let service = Service::new();
     let ada = Caller::bearer(&service.sign_up(ADA));
