@@ -260,6 +260,10 @@ fn nobody_gives_what_they_do_not_have() {
     }
     assert_eq!(service.json("POST", KEYS, &root, special).status, 201);
     assert_eq!(service.json("POST", KEYS, &root, r#"{"name":"k","scopes":["admin","metrics:read"]}"#).status, 201);
+    // `admin` is people's to give, even where a key holds it.
+    let (_, admins) = service.make_key(&root, r#"{"name":"k","scopes":["keys:manage","admin"]}"#);
+    let new = service.json("POST", KEYS, &Caller::bearer(&admins), r#"{"name":"k","scopes":["admin"]}"#);
+    assert_eq!(new.wrong_fields(), ["scopes[0]"]);
 }
 
 #[test]
@@ -271,8 +275,10 @@ fn a_stronger_key_is_neither_changed_nor_taken_over() {
     let key = Caller::bearer(&key);
     let (writes, _) = service.make_key(&ada, r#"{"name":"k","scopes":["write:all"]}"#);
     let (special, _) = service.make_key(&ada, r#"{"name":"k"}"#);
+    let (limited, _) = service.make_key(&ada, r#"{"name":"k"}"#);
     let (raised, _) = service.make_key(&ada, r#"{"name":"k"}"#);
     assert_eq!(service.json("PATCH", &format!("{KEYS}/{special}"), &root, r#"{"kind":"batch"}"#).status, 200);
+    assert_eq!(service.json("PATCH", &format!("{KEYS}/{limited}"), &root, r#"{"limits":["9/second"]}"#).status, 200);
     assert_eq!(service.json("PATCH", &format!("{KEYS}/{raised}"), &root, r#"{"scopes":["admin"]}"#).status, 200);
     let may = |caller: &Caller, id: &str| {
         let one = format!("{KEYS}/{id}");
@@ -282,6 +288,7 @@ fn a_stronger_key_is_neither_changed_nor_taken_over() {
         changed
     };
     assert_eq!((may(&key, &writes), may(&key, &special), may(&key, &raised)), (403, 403, 403));
+    assert_eq!(may(&key, &limited), 403);
     assert_eq!(may(&ada, &raised), 403, "what an administrator raised is more than its owner has");
     assert_eq!((may(&ada, &writes), may(&ada, &special), may(&root, &raised)), (200, 200, 200));
     // To end one is never more.
