@@ -107,10 +107,13 @@ impl Parts {
         if !faults.is_empty() {
             return Err(Refusal::Fields(faults));
         }
-        let token = self.change_password(actor, &current, &new, request, pass).await?;
         let mut answer = answer::empty(StatusCode::NO_CONTENT);
         if actor.is_by_cookie {
+            let token = self.change_password(actor, &current, &new, request, pass).await?;
             answer.headers_mut().insert(header::SET_COOKIE, sessions::set_cookie(token.expose()));
+        } else {
+            // Who came with a token has no place for a cookie: nobody would hold a session that began here.
+            self.set_password(actor, &current, &new, pass).await?;
         }
         Ok(answer)
     }
@@ -124,6 +127,18 @@ impl Parts {
         request: &Incoming,
         pass: &Pass,
     ) -> Result<Secret, Refusal> {
+        let account = self.set_password(actor, current, new, pass).await?;
+        self.open_session(&account, request, pass).await
+    }
+
+    /// Ends every session of the account.
+    async fn set_password(
+        &self,
+        actor: &Actor,
+        current: &str,
+        new: &str,
+        pass: &Pass,
+    ) -> Result<std::sync::Arc<Account>, Refusal> {
         let account = self.account_of(actor).await?;
         let new = PasswordRules::normal(new);
         let known = [account.address.as_str(), &account.first_name, &account.last_name];
@@ -134,8 +149,7 @@ impl Parts {
         let hash = self.hashing.hash(&new).await?;
         let change = AccountChange::Password { hash, keeps: None };
         let by = actor.attribution(self.clock.now().wall);
-        let account = self.accounts.change_account(&account.id, change, by).wait().await??;
-        self.open_session(&account, request, pass).await
+        Ok(self.accounts.change_account(&account.id, change, by).wait().await??)
     }
 
     /// Whoever is at somebody's open browser still has to guess, and no more often than at the sign-in page.

@@ -23,10 +23,17 @@ struct Keys {
 impl Parts {
     /// `GET /api/v1/user/api-keys`: one's own; administrators may name another `owner`, or all of them by `*`.
     pub(super) async fn list_keys(&self, actor: &Actor, query: &Form) -> Result<Answer, Refusal> {
-        let page = Page::<KeyId>::read(query, &["state", "prefix", "owner"])?;
+        let mut faults = Vec::new();
+        let page = match Page::<KeyId>::read(query, &["state", "prefix", "owner"]) {
+            Ok(page) => Some(page),
+            Err(Refusal::Fields(more)) => {
+                faults.extend(more);
+                None
+            }
+            Err(refusal) => return Err(refusal),
+        };
         let now = self.clock.now().wall;
         let mut filter = Filter { owner: actor.owner.clone(), ..Filter::default() };
-        let mut faults = Vec::new();
         if query.has("state") {
             match query.get("state").parse::<State>() {
                 Ok(state) => filter.state = Some((state, now)),
@@ -43,9 +50,10 @@ impl Parts {
                 owner => filter.owner = Some(owner.into()),
             }
         }
-        if !faults.is_empty() {
-            return Err(Refusal::Fields(faults));
-        }
+        let page = match page {
+            Some(page) if faults.is_empty() => page,
+            _ => return Err(Refusal::Fields(faults)),
+        };
         let (items, next) = self.page_of_keys(actor, &filter, &page, query.get("owner") == "*").await?;
         Ok(answer::json(StatusCode::OK, &Keys { items, next }))
     }
