@@ -47,12 +47,16 @@
 //! feature `ws`, `LiveSocket` ends open connections with their key. [`ticket`] is the endpoint where a key is exchanged for
 //! a ticket that may stand in a URL.
 
+#[cfg(feature = "admin")]
+mod admin;
 mod authenticated;
 mod framework;
 #[cfg(feature = "ws")]
 mod live_socket;
 mod ticket;
 
+#[cfg(feature = "admin")]
+pub use admin::admin;
 pub use authenticated::{Authenticated, Unauthenticated};
 pub use framework::Axum;
 #[cfg(feature = "ws")]

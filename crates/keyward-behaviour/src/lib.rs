@@ -10,6 +10,7 @@
 //!
 //! - [`targets`]: spellings of request targets, through each framework's real router.
 //! - `stores`: what every store of keys promises, as named cases and as random changes beside a naive model (the feature `stores`).
+//! - `accounts`: what every place for accounts and sessions promises, in the same way.
 //!
 //! - [`differential`]: the same bytes to several adapters, over connections that are kept, pipelined, and HTTP/2; and what each
 //!   framework's parser refuses by itself.
@@ -64,6 +65,8 @@
 //! }
 //! ```
 
+#[cfg(feature = "stores")]
+pub mod accounts;
 #[cfg(feature = "adapters")]
 pub mod adapters;
 pub mod cases;

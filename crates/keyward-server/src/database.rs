@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keyward::MemoryStore;
+use keyward::account::{AccountStore, MemoryAccounts};
 use keyward::store::RecordStore;
 use keyward_file::{FileError, FileErrorKind, FileStore};
 use keyward_sql::{OpenError, OpenErrorKind, PostgresStore, SqliteStore};
@@ -95,6 +96,16 @@ impl Database {
 
     pub(crate) fn store(&self) -> Arc<dyn RecordStore> {
         self.store.clone()
+    }
+
+    /// Where accounts are kept beside the keys; a JSON file keeps none.
+    pub(crate) fn accounts(&self) -> Option<Arc<dyn AccountStore>> {
+        match &self.opened {
+            Opened::Memory => Some(Arc::new(MemoryAccounts::new())),
+            Opened::Sqlite(store) => Some(Arc::new(store.clone())),
+            Opened::Postgres(store) => Some(Arc::new(store.clone())),
+            Opened::Json(_) => None,
+        }
     }
 
     /// Whether keys are still there when the program has ended.

@@ -116,7 +116,7 @@ impl Database {
     }
 
     /// Lazy; once it is polled, the work goes on to its end on the store's own runtime, whoever waits for it and how.
-    fn run<T, W>(&self, work: impl FnOnce(Arc<Shared>) -> W + Send + 'static) -> Answer<T>
+    pub(crate) fn run<T, W>(&self, work: impl FnOnce(Arc<Shared>) -> W + Send + 'static) -> Answer<T>
     where
         T: Send + 'static,
         W: Future<Output = Outcome<T>> + Send + 'static,
@@ -165,13 +165,21 @@ impl Shared {
 
     /// Begins a change that adds at most so many rows to the journal.
     pub(crate) async fn begin(&self, rows: usize) -> Outcome<Writing> {
+        self.begin_with(|session| Writing::begin(session, rows)).await
+    }
+
+    /// Begins a change of any kind: once more where a connection turns out to be broken, as long as nothing was done by it.
+    pub(crate) async fn begin_with<T, B>(&self, begin: impl Fn(Outcome<Session>) -> B) -> Outcome<T>
+    where
+        B: Future<Output = Outcome<T>>,
+    {
         for _ in 0..self.retries() {
-            match Writing::begin(self.pools.writer(self.settings.deadline).await, rows).await {
+            match begin(self.pools.writer(self.settings.deadline).await).await {
                 Err(Failure::Broken(_)) => {}
                 begun => return begun,
             }
         }
-        Writing::begin(self.pools.writer(self.settings.deadline).await, rows).await
+        begin(self.pools.writer(self.settings.deadline).await).await
     }
 
     /// After a failover, every connection in the pool may be broken.

@@ -1,8 +1,9 @@
 //! Keys in SQLite, for one machine, and in PostgreSQL, for many.
 //!
-//! Both are a [`KeyStore`](keyward::KeyStore) for a guard and a [`RecordStore`](keyward::store::RecordStore) for
-//! [`Keys`](keyward::Keys). This crate decides nothing about a request: it finds records, changes them in transactions, and keeps
-//! those that were lately asked for in memory, in front of the database ([`Cached`](keyward::Cached)).
+//! Both are a [`KeyStore`](keyward::KeyStore) for a guard, a [`RecordStore`](keyward::store::RecordStore) for
+//! [`Keys`](keyward::Keys), and an [`AccountStore`](keyward::account::AccountStore) for the people who look after them. This crate
+//! decides nothing about a request: it finds records, changes them in transactions, and keeps those that were lately asked for in
+//! memory, in front of the database ([`Cached`](keyward::Cached)).
 //!
 //! ```
 //! use keyward::{Decision, Guard, Keys, NewKey, Policy};
@@ -50,10 +51,14 @@
 //! 5. Uses are written every 10 seconds and on `close`: so many are lost at most when the process is killed.
 //! 6. A SQLite database that is restored from a backup revokes again what had been revoked since, as long as the file
 //!    `….revocations` beside it was not replaced as well.
+//! 7. A session that was ended is found by nobody who asks afterwards, in any process: sessions and accounts are kept in front of
+//!    no database.
 //!
-//! Changes are made one after the other, in all processes together. A large import is one change: nothing else can be changed
-//! until it is done, at 10,000 to 25,000 keys a second, while keys are looked up as ever.
+//! Changes to keys are made one after the other, in all processes together. A large import is one change: nothing else can be changed
+//! until it is done, at 10,000 to 25,000 keys a second, while keys are looked up as ever. In PostgreSQL, changes to accounts have a
+//! line of their own, and who signs in stands in neither; SQLite has one writer for all.
 
+mod accounts;
 mod change;
 mod connection;
 mod database;

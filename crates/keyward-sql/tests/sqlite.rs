@@ -7,29 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use common::{Folder, Listener, denied, guard, mode, set_mode, time_until};
+use common::{Folder, Listener, denied, guard, mode, number, other, script, set_mode, time_until};
 use keyward::key::State;
 use keyward::store::{Filter, KeyStore, News, RecordStore, Update};
 use keyward::{Answer, Keys, Kind, NewKey, Timestamp};
 use keyward_sql::{OpenErrorKind, SqliteStore};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
-
-/// Somebody else who has the file open.
-async fn other(path: &Path) -> SqliteConnection {
-    SqliteConnectOptions::new().filename(path).create_if_missing(true).connect().await.unwrap()
-}
-
-async fn script(path: &Path, sql: &str) {
-    let mut connection = other(path).await;
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-}
-
-async fn number(path: &Path, sql: &str) -> i64 {
-    let mut connection = other(path).await;
-    sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap()
-}
+use sqlx::AssertSqlSafe;
 
 fn copy_database(from: &Path, to: &Path) {
     std::fs::copy(from, to).unwrap();

@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::answer::Fault;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::credential::Secret;
+use crate::guard::GuardBuilder;
 use crate::key::{
     self, BadField, Epoch, Fields, KeyId, KeyPrefix, PepperMismatch, Peppers, Record, Slot, State, StoredSecret, UnusableHash,
 };
@@ -103,6 +104,11 @@ impl Keys {
     pub fn peppers(mut self, peppers: Peppers) -> Self {
         self.peppers = peppers;
         self
+    }
+
+    /// A guard that lets these keys in.
+    pub fn guarding(&self, builder: GuardBuilder) -> GuardBuilder {
+        builder.store(self.store.clone()).peppers(self.peppers.clone())
     }
 
     /// In the name of somebody, whom the journal names with each change: whoever was verified, never what a request's body says.
@@ -222,6 +228,14 @@ impl Keys {
     pub async fn set_disabled(&self, id: &KeyId, disabled: bool) -> Result<Arc<Record>, KeysError> {
         let epoch = Epoch::random(&*self.random)?;
         self.update(id, Update { disabled: Some((disabled, epoch)), ..Update::default() }).await
+    }
+
+    /// A new epoch, for an [`Update`] that switches a key off or on beside other changes.
+    ///
+    /// # Errors
+    /// When the random generator cannot be read.
+    pub fn new_epoch(&self) -> Result<Epoch, Fault> {
+        Epoch::random(&*self.random)
     }
 
     /// Lets a key's time be over from now on. Unlike a revocation, this can be taken back by an update.

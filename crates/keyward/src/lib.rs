@@ -32,6 +32,7 @@
 //!
 //! The rules stand by these numbers in `docs/rules.md`.
 
+pub mod account;
 mod answer;
 pub mod audit;
 mod authenticate;

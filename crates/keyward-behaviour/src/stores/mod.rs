@@ -67,5 +67,7 @@ mod trials;
 pub use any::AnyStore;
 pub use harness::{Ability, StoreHarness, Subject};
 pub use problem::Problem;
+pub(crate) use problem::{Outcome, holds, same};
 pub use property::run as run_sequences;
+pub(crate) use runtime::{entered, wait};
 pub use trials::{first_failure, main, run};

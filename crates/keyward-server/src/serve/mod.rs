@@ -1,5 +1,6 @@
 //! `keyward serve`: decides for a proxy, until it is told to stop.
 
+mod administration;
 mod audit;
 mod bootstrap;
 mod connections;
@@ -55,13 +56,15 @@ async fn serve(listen: &str, connections: usize, arguments: &Serve) -> Result<()
     if configuration.imported == 0 && configuration.asks_the_store() {
         bootstrap::make(&configuration, &guard, address).await?;
     }
+    let admin = administration::open(&configuration, &guard, audit.sink(), address)?;
     match configuration.imported {
         0 => tracing::info!("keys: {}", configuration.database),
         count => tracing::info!("keys: {count}, in memory"),
     }
     tracing::info!(%address, "listening");
     output::print(|out| writeln!(out, "listening on {address}"))?;
-    connections::serve(listener, routes::router(guard), connections::within_open_files(connections), &mut signals).await;
+    let router = routes::router(guard).merge(keyward_axum::admin(admin));
+    connections::serve(listener, router, connections::within_open_files(connections), &mut signals).await;
     // Uses that were counted lately are written now. Audit events come last: closing may take its time.
     let closed = configuration.database.close().await;
     audit.finish();

@@ -1,5 +1,6 @@
 //! The program as its users meet it: a real process, real files and real sockets.
 
+mod administration;
 mod connections;
 mod explain;
 mod folder;

@@ -72,9 +72,18 @@ impl Server {
     }
 
     pub(crate) fn send(&self, method: &str, target: &str, headers: &[&str]) -> Answer {
+        self.send_body(method, target, headers, "")
+    }
+
+    /// The body's type is among the headers; its length is told.
+    pub(crate) fn send_body(&self, method: &str, target: &str, headers: &[&str], body: &str) -> Answer {
         let mut text = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         headers.iter().for_each(|line| text.push_str(&format!("{line}\r\n")));
+        if !body.is_empty() {
+            text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
         text.push_str("\r\n");
+        text.push_str(body);
         let reach = SocketAddr::from(([127, 0, 0, 1], self.address.port()));
         let mut stream = TcpStream::connect(reach).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();

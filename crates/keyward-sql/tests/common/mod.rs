@@ -11,6 +11,8 @@ use keyward::clock::{Clock, SystemClock};
 use keyward::key::KeyId;
 use keyward::store::{KeyStore, News};
 use keyward::{Decision, Guard, Kind, Policy, Random, SystemRandom};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
 /// A folder that goes away with this.
 pub struct Folder(PathBuf);
@@ -108,4 +110,20 @@ impl News for Listener {
     fn verified(&self, _: u64) {
         self.rounds.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+/// Somebody else who has the file open.
+pub async fn other(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(path).create_if_missing(true).connect().await.unwrap()
+}
+
+pub async fn script(path: &Path, sql: &str) {
+    let mut connection = other(path).await;
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+pub async fn number(path: &Path, sql: &str) -> i64 {
+    let mut connection = other(path).await;
+    sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap()
 }

@@ -72,6 +72,12 @@ impl NewKey {
         Ok(self)
     }
 
+    /// One more scope that was read already.
+    pub fn granting(mut self, scope: Scope) -> Self {
+        self.scopes.push(scope);
+        self
+    }
+
     /// Not accepted before this time.
     pub fn not_before(mut self, time: Timestamp) -> Self {
         self.not_before = Some(time);
@@ -109,6 +115,18 @@ impl NewKey {
     pub fn allow_ips<S: AsRef<str>>(mut self, networks: impl IntoIterator<Item = S>) -> Result<Self, BadNetwork> {
         self.networks = Some(AddressList::parse(networks)?);
         Ok(self)
+    }
+
+    /// As [`NewKey::allow_ips`], for networks that were read already.
+    pub fn allow_networks(mut self, networks: AddressList) -> Self {
+        self.networks = Some(networks);
+        self
+    }
+
+    /// As [`NewKey::limit`], for a quota that was read already.
+    pub fn limited_to(mut self, quota: Quota) -> Self {
+        self.limits.get_or_insert_default().push(quota);
+        self
     }
 
     /// One more quota of its own, instead of the policy's. Two of them have two windows, or [`NewKey::check`] refuses the key.

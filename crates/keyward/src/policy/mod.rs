@@ -302,6 +302,51 @@ impl Policy {
         self
     }
 
+    /// The policy of what looks after keys (R16), where this one is an application's: whatever it says, keys stand in
+    /// `Authorization: Bearer` or `X-API-Key`, different ones are a conflict, sessions and stored keys alone are asked, and nothing
+    /// is open. Networks, proxies, the failure budget, the own origin, the audit's mode and the look of answers stay as they are.
+    #[must_use]
+    pub fn for_management(&self) -> Self {
+        Self {
+            sources: source::Source::usual(),
+            resolution: Resolution::RejectConflict,
+            authenticators: None,
+            configured_keys: Vec::new(),
+            open_paths: Vec::new(),
+            preflight_passes: false,
+            insecure_allow_without_keys: false,
+            limits: LimitRules::default(),
+            routes: Vec::new(),
+            websocket: WebSocketRules::default(),
+            tickets: None,
+            report_only: ReportOnly::default(),
+            has_path_rules: false,
+            ..self.clone()
+        }
+    }
+
+    /// With this as the own origin (R13), unless the policy itself says what `access.public_url` is.
+    ///
+    /// # Errors
+    /// As for `access.public_url`.
+    pub fn with_default_public_url(self, url: &str) -> Result<Self, ConfigError> {
+        if self.public_origin.is_some() {
+            return Ok(self);
+        }
+        let public_origin = Self::builder().public_url(url).build()?.public_origin;
+        Ok(Self { public_origin, ..self })
+    }
+
+    /// The own origin (R13): what `access.public_url` begins with, like `https://api.example.com`.
+    pub fn public_origin(&self) -> Option<&str> {
+        self.public_origin.as_deref()
+    }
+
+    /// Whether errors are problem documents (RFC 9457), and not an application's own shape.
+    pub fn answers_with_problems(&self) -> bool {
+        self.response.body == BodyStyle::Problem
+    }
+
     /// Whether this peer's word about a request is taken (`network.trusted_proxies`). Anybody's is, where proxies are trusted by their
     /// number (`network.trusted_hops`).
     pub fn trusts(&self, peer: IpAddr) -> bool {

@@ -94,6 +94,17 @@ impl fmt::Display for SourceKind {
 
 impl Source {
     /// Where tickets stand: a parameter of handshakes, behind all other sources.
+    /// Where keys stand unless a policy says otherwise: `Authorization: Bearer`, then `X-API-Key`.
+    pub(crate) fn usual() -> Vec<Self> {
+        let header = |name: HeaderName, scheme: Option<&str>| Self {
+            place: Place::Header { name, scheme: scheme.map(Into::into), is_bearer: scheme.is_some() },
+            only_websocket: false,
+            holds_tickets: false,
+            paths: Vec::new(),
+        };
+        vec![header(http::header::AUTHORIZATION, Some("Bearer")), header(HeaderName::from_static("x-api-key"), None)]
+    }
+
     pub(crate) fn of_tickets(parameter: Box<str>) -> Self {
         Self { place: Place::Query { name: parameter }, only_websocket: true, holds_tickets: true, paths: Vec::new() }
     }

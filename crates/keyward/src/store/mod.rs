@@ -16,7 +16,7 @@ pub use insert::{Insert, Inserted, Insertion, PlainKey, Progress, WhereRefused};
 pub use journal::{Attribution, Journalled};
 pub use news::News;
 pub use snapshot::{BadSnapshot, Snapshot, StoredRecord, StoredSlot, StoredUsage};
-pub(crate) use snapshot::{digest_text, read_digest, unhex};
+pub(crate) use snapshot::{digest_text, exact, read_digest, unhex};
 pub use told::{RecordTold, SlotTold, UsageTold};
 pub use usage::{Ledger, SlotUsage, Use};
 

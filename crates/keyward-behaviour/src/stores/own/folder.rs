@@ -10,10 +10,10 @@ use std::{
 use crate::stores::problem::Problem;
 
 /// A folder that only this user can use. It goes away when this is dropped.
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub(super) fn create() -> Result<Folder, Problem> {
+    pub(crate) fn create() -> Result<Folder, Problem> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("keyward-stores-{}-{number}", std::process::id()));
@@ -26,7 +26,7 @@ impl Folder {
         Ok(Folder(path))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }

@@ -1,9 +1,9 @@
 //! The stores of this repository, each with its harness.
 
 mod file;
-mod folder;
+pub(crate) mod folder;
 mod memory;
-mod sql;
+pub(crate) mod sql;
 mod trips;
 
 use super::harness::Subject;

@@ -18,7 +18,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Keys in SQLite. Without `KEEPS`, each lookup asks the database.
-pub(super) struct Sqlite<const KEEPS: bool>;
+pub(crate) struct Sqlite<const KEEPS: bool>;
 
 impl<const KEEPS: bool> StoreHarness for Sqlite<KEEPS> {
     const NAME: &'static str = if KEEPS { "sqlite" } else { "sqlite-keeping-nothing" };
@@ -45,10 +45,10 @@ impl<const KEEPS: bool> StoreHarness for Sqlite<KEEPS> {
 }
 
 /// Keys in PostgreSQL, a database for each store in one server. Without `KEEPS`, each lookup asks the database.
-pub(super) struct PostgreSql<const KEEPS: bool>(Arc<Postgres>);
+pub(crate) struct PostgreSql<const KEEPS: bool>(Arc<Postgres>);
 
 /// A database of its own. It goes away when this is dropped.
-pub(super) struct Database {
+pub(crate) struct Database {
     server: Arc<Postgres>,
     url: String,
 }

@@ -1,0 +1,26 @@
+//! Accounts: signing up, in and out, and what people do with their own.
+
+mod administration;
+mod hashing;
+mod lockout;
+mod password_rules;
+mod profile;
+mod register;
+mod sign_in;
+
+pub(crate) use hashing::Hashing;
+pub(crate) use lockout::Lockout;
+pub use password_rules::BadPassword;
+pub(crate) use password_rules::PasswordRules;
+pub(crate) use profile::{SessionTold, unknown_fields};
+pub(crate) use sign_in::is_local;
+
+/// Who may make an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Registration {
+    /// Anybody who reaches the service.
+    #[default]
+    Open,
+    /// Administrators, and whoever has the machine.
+    Closed,
+}

@@ -1,0 +1,214 @@
+//! From a request to its answer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use keyward::account::AccountStore;
+use keyward::clock::Clock;
+use keyward::key::KeyPrefix;
+use keyward::scope::Scope;
+use keyward::{Decision, Guard, Keys, Pass, Random};
+
+use crate::accounts::{Hashing, Lockout, PasswordRules, Registration};
+use crate::actor::Actor;
+use crate::answer::Answer;
+use crate::builder::AdminBuilder;
+use crate::dashboard;
+use crate::fault::Refusal;
+use crate::incoming::Incoming;
+use crate::own_page;
+use crate::sessions::{self, FormToken, SESSION_COOKIE, Sessions};
+
+/// Accounts, sessions and the management of keys: a request in, a response out. Clones share it.
+#[derive(Clone)]
+pub struct Admin(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) guard: Guard,
+    /// The same, where nobody has to be signed in.
+    pub(crate) optional: Guard,
+    pub(crate) keys: Keys,
+    pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) own_sessions: Sessions,
+    /// Whether people sign in here, and not elsewhere.
+    pub(crate) has_accounts: bool,
+    pub(crate) hashing: Hashing,
+    pub(crate) lockout: Lockout,
+    pub(crate) settings: Settings,
+    /// When sessions that are over were removed last, on the steady clock.
+    pub(crate) swept: AtomicU64,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) registration: Registration,
+    pub(crate) passwords: PasswordRules,
+    pub(crate) idle: Duration,
+    pub(crate) longest_session: Duration,
+    /// What every account holds and may give.
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) key_prefix: KeyPrefix,
+    pub(crate) sign_in_page: Box<str>,
+    pub(crate) start_page: Box<str>,
+}
+
+impl Admin {
+    /// The largest body that is read, in bytes. Larger ones are 413, so that an adapter may stop reading there.
+    pub const LARGEST_BODY: usize = Incoming::LARGEST_BODY;
+
+    /// Starts from the keys that are looked after, and the place of those who look after them.
+    pub fn builder(keys: Keys, accounts: impl AccountStore + 'static) -> AdminBuilder {
+        AdminBuilder::new(keys, Arc::new(accounts))
+    }
+
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Who is signed in, for the application's own guard: `guard.authenticator(admin.sessions())`.
+    pub fn sessions(&self) -> Sessions {
+        self.0.own_sessions.clone()
+    }
+
+    /// The paths that are answered here, each with all that lies below it.
+    pub const PLACES: [&str; 4] = ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts", dashboard::PLACE];
+
+    /// Answers a request. Its extension [`Peer`](keyward::Peer) says who is at the other end of the connection. Never panics, and
+    /// answers whatever path it is given.
+    pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let parts = &*self.0;
+        let as_problem = parts.guard.policy().answers_with_problems();
+        let is_head = request.method() == Method::HEAD;
+        let is_page = dashboard::is_below(request.uri().path());
+        let request = match Incoming::new(request) {
+            Ok(request) => request,
+            Err(refusal) if is_page => return dashboard::refused_unread(&refusal),
+            Err(refusal) => return refusal.into_answer(as_problem),
+        };
+        // Who is not signed in is led to where people do.
+        let guard = if is_page || is_open(request.path()) { &parts.optional } else { &parts.guard };
+        let pass = match guard.decide(&request.head).await {
+            Decision::Allowed(pass) => pass,
+            Decision::Denied(denial) if is_page => return dashboard::denied(denial, is_head),
+            Decision::Denied(denial) => return denial.into_response(),
+        };
+        let mut answer = if is_page {
+            parts.answer_page(&request, &pass).await
+        } else {
+            parts.answer(&request, &pass).await.unwrap_or_else(|refusal| refusal.into_answer(as_problem))
+        };
+        pass.headers().apply(answer.headers_mut());
+        if is_head {
+            *answer.body_mut() = Bytes::new();
+        }
+        answer
+    }
+}
+
+/// Signing up, in and out need nobody who is signed in.
+fn is_open(path: &str) -> bool {
+    matches!(path, "/api/v1/auth/register" | "/api/v1/auth/login" | "/api/v1/auth/logout")
+}
+
+impl Parts {
+    async fn answer(&self, request: &Incoming, pass: &Pass) -> Result<Answer, Refusal> {
+        let actor = pass.principal().map(|principal| Actor::of(principal, request));
+        self.demand_own_form(request, actor.as_ref())?;
+        let path = request.path().strip_prefix("/api/v1/").ok_or(Refusal::NotFound)?;
+        let segments: Vec<&str> = path.split('/').collect();
+        if let ["auth", place] = segments[..] {
+            return self.answer_auth(place, request, pass, actor.as_ref()).await;
+        }
+        let Some(actor) = &actor else { return Err(denied(pass, request)) };
+        match segments[..] {
+            ["user", "api-keys", ref rest @ ..] => self.answer_keys(rest, request, actor).await,
+            ["user", ref rest @ ..] if self.has_accounts => self.answer_user(rest, request, pass, actor).await,
+            ["accounts", ref rest @ ..] if self.has_accounts => self.answer_accounts(rest, request, actor).await,
+            _ => Err(Refusal::NotFound),
+        }
+    }
+
+    async fn answer_auth(&self, place: &str, request: &Incoming, pass: &Pass, actor: Option<&Actor>) -> Result<Answer, Refusal> {
+        if !self.has_accounts || !matches!(place, "register" | "login" | "logout") {
+            return Err(Refusal::NotFound);
+        }
+        if request.head.method != Method::POST {
+            return Err(Refusal::Method("POST"));
+        }
+        if own_page::is_foreign(request.headers(), self.guard.policy().public_origin()) {
+            return Err(FOREIGN);
+        }
+        match place {
+            "register" => self.register(request).await,
+            "login" => self.sign_in(request, pass).await,
+            _ => self.sign_out(actor).await,
+        }
+    }
+
+    async fn answer_user(&self, rest: &[&str], request: &Incoming, pass: &Pass, actor: &Actor) -> Result<Answer, Refusal> {
+        let fields = || request.json_object(true);
+        match (rest, request.head.method.as_str()) {
+            ([], "GET" | "HEAD") => self.own_account(actor).await,
+            ([], "PATCH") => self.rename_own_account(actor, &fields()?).await,
+            ([], "DELETE") => self.delete_own_account(actor, &fields()?, pass).await,
+            ([], _) => Err(Refusal::Method("GET, HEAD, PATCH, DELETE")),
+            (["password"], "POST") => self.change_own_password(actor, &fields()?, request, pass).await,
+            (["password"], _) => Err(Refusal::Method("POST")),
+            (["sessions"], "GET" | "HEAD") => self.own_sessions(actor).await,
+            (["sessions"], "DELETE") => self.end_other_sessions(actor).await,
+            (["sessions"], _) => Err(Refusal::Method("GET, HEAD, DELETE")),
+            (["sessions", id], "DELETE") => self.end_own_session(actor, id).await,
+            (["sessions", _], _) => Err(Refusal::Method("DELETE")),
+            _ => Err(Refusal::NotFound),
+        }
+    }
+
+    async fn answer_accounts(&self, rest: &[&str], request: &Incoming, actor: &Actor) -> Result<Answer, Refusal> {
+        let fields = || request.json_object(true);
+        match (rest, request.head.method.as_str()) {
+            ([], "GET" | "HEAD") => self.list_accounts(actor, &request.query()?).await,
+            ([], "POST") => self.create_account(actor, &fields()?).await,
+            ([], _) => Err(Refusal::Method("GET, HEAD, POST")),
+            ([id], "PATCH") => self.change_account(actor, id, &fields()?).await,
+            ([id], "DELETE") => self.delete_account(actor, id).await,
+            ([_], _) => Err(Refusal::Method("PATCH, DELETE")),
+            _ => Err(Refusal::NotFound),
+        }
+    }
+
+    /// R13: a form that came with a cookie, and with no word of the browser about where from, has to carry the session's token.
+    fn demand_own_form(&self, request: &Incoming, actor: Option<&Actor>) -> Result<(), Refusal> {
+        let needs_token = !request.is_safe()
+            && actor.is_some_and(|actor| actor.is_by_cookie)
+            && request.could_be_a_form()
+            && !own_page::is_told(request.headers());
+        if !needs_token {
+            return Ok(());
+        }
+        let form = request.form().map_err(|_| FOREIGN)?;
+        match sessions::cookie(request.headers(), SESSION_COOKIE).map(FormToken::of) {
+            Some(token) if token.is(form.get(FormToken::FIELD)) => Ok(()),
+            _ => Err(FOREIGN),
+        }
+    }
+}
+
+pub(crate) const FOREIGN: Refusal =
+    Refusal::Forbidden("This was not sent by a page of this site, or its form is out of date: load the page again.");
+
+/// The guard's own answer to a request without a credential.
+fn denied(pass: &Pass, request: &Incoming) -> Refusal {
+    Refusal::Denied(Box::new(pass.demand(request.path()).into_response()))
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin").field("settings", &self.0.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,165 @@
+//! Why something was not done, and how that is answered: as the guard's denials are, with `detail` for people.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use keyward::account::AccountRefused;
+use keyward::store::Refused;
+use keyward::{Fault, KeysError};
+use serde::Serialize;
+
+use crate::answer::{self, Answer};
+
+/// One field that is wrong, as the client calls it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct FieldFault {
+    pub(crate) field: String,
+    pub(crate) detail: String,
+}
+
+impl FieldFault {
+    pub(crate) fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: field.into(), detail: detail.into() }
+    }
+}
+
+/// Why something was not done.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// 400, with every field's fault at once.
+    Fields(Vec<FieldFault>),
+    /// The body, or the query, cannot be read at all.
+    Unreadable(StatusCode, String),
+    /// 401, where no guard says it: a wrong password.
+    Unauthenticated(&'static str),
+    /// 403: not this person, or not in this way.
+    Forbidden(&'static str),
+    /// 404: it is not there, or is somebody else's.
+    NotFound,
+    /// 405, with the methods that there are.
+    Method(&'static str),
+    /// 409: as things are, it cannot be done.
+    Conflict(String),
+    /// 429: too many wrong passwords.
+    LockedOut(Duration),
+    /// 503. The text is the log's.
+    Failed(Fault),
+    /// 503: as much is being done as is allowed at once.
+    Busy,
+    /// A denial of the guard's, whole.
+    Denied(Box<Answer>),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+impl From<AccountRefused> for Refusal {
+    fn from(refused: AccountRefused) -> Self {
+        match refused {
+            AccountRefused::NotFound => Self::NotFound,
+            other => Self::Conflict(other.to_string()),
+        }
+    }
+}
+
+impl From<KeysError> for Refusal {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Refused(Refused::NotFound) => Self::NotFound,
+            KeysError::Refused(refused) => Self::Conflict(refused.to_string()),
+            KeysError::Field(bad) => Self::Fields(vec![FieldFault::new(bad.field(), bad.problem())]),
+            other => Self::Failed(Fault::new(other.to_string())),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'d> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    detail: &'d str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'d [FieldFault],
+}
+
+impl Refusal {
+    /// What a person reads of it.
+    pub(crate) fn detail(&self) -> String {
+        match self {
+            Self::Fields(faults) => {
+                let told: Vec<String> = faults.iter().map(|fault| format!("`{}` {}", fault.field, fault.detail)).collect();
+                told.join("; ")
+            }
+            Self::Unreadable(_, detail) | Self::Conflict(detail) => detail.clone(),
+            Self::Unauthenticated(detail) | Self::Forbidden(detail) => (*detail).to_owned(),
+            Self::NotFound => "There is nothing here.".to_owned(),
+            Self::Method(answered) => format!("This path takes {answered} alone."),
+            Self::LockedOut(_) => "Too many attempts: try again later.".to_owned(),
+            Self::Failed(_) | Self::Busy => "This could not be done now: try again later.".to_owned(),
+            Self::Denied(_) => String::new(),
+        }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Fields(_) => StatusCode::BAD_REQUEST,
+            Self::Unreadable(status, _) => *status,
+            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::LockedOut(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Failed(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Denied(answer) => answer.status(),
+        }
+    }
+
+    /// Tells the log what only the log may know.
+    pub(crate) fn log(&self) {
+        if let Self::Failed(fault) = self {
+            tracing::error!(target: "keyward::admin", "{fault}");
+        }
+    }
+
+    /// What else the answer has to say, whatever its body is.
+    pub(crate) fn set_headers(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::Method(answered) => _ = headers.insert(header::ALLOW, HeaderValue::from_static(answered)),
+            Self::LockedOut(wait) => _ = headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1))),
+            Self::Busy => _ = headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            _ => {}
+        }
+    }
+
+    /// As a problem document (RFC 9457), or in the short shape of services that have no such documents.
+    pub(crate) fn into_answer(self, as_problem: bool) -> Answer {
+        self.log();
+        let (detail, status) = (self.detail(), self.status());
+        let errors = if let Self::Fields(faults) = &self { &faults[..] } else { &[] };
+        let document = Document {
+            r#type: as_problem.then_some("about:blank"),
+            title: as_problem.then(|| status.canonical_reason()).flatten(),
+            status: as_problem.then_some(status.as_u16()),
+            detail: &detail,
+            errors,
+        };
+        let mut answer = answer::json(status, &document);
+        let headers = answer.headers_mut();
+        if as_problem {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        }
+        self.set_headers(headers);
+        match self {
+            Self::Denied(answer) => *answer,
+            _ => answer,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What somebody may do with keys (R16).
+
+use keyward::key::Record;
+use keyward::scope::Scope;
+
+use super::fields::Fields;
+use crate::actor::{Actor, Who};
+use crate::fault::Refusal;
+
+impl Actor {
+    /// People look after their keys, and keys do with `keys:manage`.
+    pub(crate) fn demand_keys(&self) -> Result<(), Refusal> {
+        let may = match self.who {
+            // Whose sessions name no owner would look after the keys that nobody owns.
+            Who::Person { .. } => self.owner.is_some(),
+            Who::Key => self.has_scope(Self::MANAGES_KEYS),
+        };
+        if may { Ok(()) } else { Err(Refusal::Forbidden("This needs the scope `keys:manage`.")) }
+    }
+
+    /// Whether a key is one that it looks after. Of all others it learns not even that they are there.
+    pub(crate) fn sees(&self, record: &Record) -> bool {
+        self.is_admin() || record.owner == self.owner
+    }
+
+    /// Whether it may give a scope to a key: what it holds itself; people also what lets a key look after their keys, and
+    /// administrators anything.
+    pub(crate) fn may_give(&self, scope: &Scope) -> bool {
+        self.is_admin()
+            || (scope.as_str() != Self::ADMIN && self.has_scope(scope.as_str()))
+            || (matches!(self.who, Who::Person { .. }) && scope.as_str() == Self::MANAGES_KEYS)
+    }
+
+    /// Whether it may get hold of a key, or change what it can do: one that can do more than it can would be a way to more.
+    pub(crate) fn demand_no_more_than_own(&self, record: &Record) -> Result<(), Refusal> {
+        let is_more = !record.scopes.iter().all(|scope| self.may_give(scope));
+        // Labels, and quotas in place of the policy's, are what administrators gave.
+        let is_special = matches!(self.who, Who::Key) && (record.kind.is_some() || record.limits.is_some());
+        match !self.is_admin() && (is_more || is_special) {
+            true => Err(Refusal::Forbidden("This key can do more than you can: an administrator looks after it.")),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn check_scopes(&self, scopes: Option<&[Scope]>, fields: &mut Fields<'_>) {
+        for (place, scope) in scopes.unwrap_or_default().iter().enumerate() {
+            if !self.may_give(scope) {
+                fields.fault(format!("scopes[{place}]"), "is not yours to give");
+            }
+        }
+    }
+
+    /// A label that routes demand, and quotas in place of the policy's, are not what people give themselves.
+    pub(super) fn check_reserved(&self, fields: &mut Fields<'_>) {
+        for field in ["kind", "limits"] {
+            if fields.is_set(field) && !self.is_admin() {
+                fields.fault(field, "can be set by an administrator alone");
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Looking at keys.
+
+use http::StatusCode;
+use keyward::key::{KeyId, Record, State};
+use keyward::store::{Filter, RecordTold};
+use serde::Serialize;
+use std::sync::Arc;
+
+use crate::actor::Actor;
+use crate::admin::Parts;
+use crate::answer::{self, Answer};
+use crate::fault::{FieldFault, Refusal};
+use crate::form::Form;
+use crate::page::Page;
+
+#[derive(Serialize)]
+struct Keys {
+    items: Vec<RecordTold>,
+    /// Where the next page begins: `after` of the next request.
+    next: Option<String>,
+}
+
+impl Parts {
+    /// `GET /api/v1/user/api-keys`: one's own; administrators may name another `owner`, or all of them by `*`.
+    pub(super) async fn list_keys(&self, actor: &Actor, query: &Form) -> Result<Answer, Refusal> {
+        let mut faults = Vec::new();
+        let page = match Page::<KeyId>::read(query, &["state", "prefix", "owner"]) {
+            Ok(page) => Some(page),
+            Err(Refusal::Fields(more)) => {
+                faults.extend(more);
+                None
+            }
+            Err(refusal) => return Err(refusal),
+        };
+        let now = self.clock.now().wall;
+        let mut filter = Filter { owner: actor.owner.clone(), ..Filter::default() };
+        if query.has("state") {
+            match query.get("state").parse::<State>() {
+                Ok(state) => filter.state = Some((state, now)),
+                Err(bad) => faults.push(FieldFault::new("state", bad.to_string())),
+            }
+        }
+        if query.has("prefix") {
+            filter.prefix = Some(query.get("prefix").into());
+        }
+        if query.has("owner") {
+            match query.get("owner") {
+                _ if !actor.is_admin() => faults.push(FieldFault::new("owner", "can be named by an administrator alone")),
+                "*" => filter.owner = None,
+                owner => filter.owner = Some(owner.into()),
+            }
+        }
+        let page = match page {
+            Some(page) if faults.is_empty() => page,
+            _ => return Err(Refusal::Fields(faults)),
+        };
+        let (items, next) = self.page_of_keys(actor, &filter, &page, query.get("owner") == "*").await?;
+        Ok(answer::json(StatusCode::OK, &Keys { items, next }))
+    }
+
+    /// Keys that nobody owns have no filter of their own: they are picked out of all of them, a bounded number of which is looked at.
+    pub(crate) async fn page_of_keys(
+        &self,
+        actor: &Actor,
+        filter: &Filter,
+        page: &Page<KeyId>,
+        everybodys: bool,
+    ) -> Result<(Vec<RecordTold>, Option<String>), Refusal> {
+        const LOOKED_AT: usize = 500;
+        let is_narrow = filter.owner.is_some() || everybodys;
+        let wanted = if is_narrow { page.limit + 1 } else { LOOKED_AT };
+        let found = self.keys.list(filter, page.after, wanted).await?;
+        let (records, next) = if is_narrow {
+            page.cut(found, |record| record.id.to_string())
+        } else {
+            let end = (found.len() == LOOKED_AT).then(|| found.last().map(|record| record.id.to_string())).flatten();
+            let own: Vec<Arc<Record>> = found.into_iter().filter(|record| record.owner == actor.owner).collect();
+            let is_cut = own.len() > page.limit;
+            let (records, next) = page.cut(own, |record| record.id.to_string());
+            (records, if is_cut { next } else { end })
+        };
+        let ids: Vec<KeyId> = records.iter().map(|record| record.id).collect();
+        let usage = self.keys.usage(&ids).await?;
+        let now = self.clock.now().wall;
+        Ok((records.iter().map(|record| RecordTold::of(record, now, &usage)).collect(), next))
+    }
+
+    /// `GET /api/v1/user/api-keys/{id}`.
+    pub(super) async fn show_key(&self, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
+        let record = self.own_key(actor, id).await?;
+        Ok(answer::json(StatusCode::OK, &self.told(&record).await?))
+    }
+
+    pub(crate) async fn told(&self, record: &Record) -> Result<RecordTold, Refusal> {
+        let usage = self.keys.usage(&[record.id]).await?;
+        Ok(RecordTold::of(record, self.clock.now().wall, &usage))
+    }
+
+    /// The key with this id, if it is one that the actor looks after.
+    pub(crate) async fn own_key(&self, actor: &Actor, id: &str) -> Result<Arc<Record>, Refusal> {
+        let id: KeyId = id.parse().map_err(|_| Refusal::NotFound)?;
+        self.keys.get(&id).await?.filter(|record| actor.sees(record)).ok_or(Refusal::NotFound)
+    }
+}
