@@ -27,6 +27,8 @@ pub struct RecordTold {
     pub revoked_at: Option<Timestamp>,
     pub disabled: bool,
     pub allowed_ips: Option<Vec<String>>,
+    /// For which paths it is accepted.
+    pub resource_pattern: Option<String>,
     pub limits: Option<Vec<String>>,
     pub metadata: BTreeMap<String, String>,
     /// When any of its secrets was last used.
@@ -86,6 +88,7 @@ impl RecordTold {
             revoked_at: record.revoked_at(),
             disabled: record.disabled,
             allowed_ips: record.networks.as_ref().map(|networks| networks.iter().map(|network| network.to_string()).collect()),
+            resource_pattern: record.resource_pattern.as_ref().map(ToString::to_string),
             limits: record.limits.as_ref().map(|limits| limits.iter().map(ToString::to_string).collect()),
             metadata: record.metadata.clone(),
             last_used_at: usage.iter().filter(|usage| usage.id == record.id).map(|usage| usage.last_used).max(),
