@@ -20,6 +20,7 @@ use crate::builder::AdminBuilder;
 use crate::dashboard;
 use crate::fault::Refusal;
 use crate::incoming::Incoming;
+use crate::keys::Collection;
 use crate::own_page;
 use crate::sessions::{self, FormToken, SESSION_COOKIE, Sessions};
 
@@ -77,7 +78,7 @@ impl Admin {
     }
 
     /// The paths that are answered here, each with all that lies below it.
-    pub const PLACES: [&str; 4] = ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts", dashboard::PLACE];
+    pub const PLACES: [&str; 5] = ["/api/v1/auth", "/api/v1/user", "/api/v1/agent-keys", "/api/v1/accounts", dashboard::PLACE];
 
     /// Answers a request. Its extension [`Peer`](keyward::Peer) says who is at the other end of the connection. Never panics, and
     /// answers whatever path it is given.
@@ -127,7 +128,8 @@ impl Parts {
         }
         let Some(actor) = &actor else { return Err(denied(pass, request)) };
         match segments[..] {
-            ["user", "api-keys", ref rest @ ..] => self.answer_keys(rest, request, actor).await,
+            ["user", "api-keys", ref rest @ ..] => self.answer_keys(Collection::All, rest, request, actor).await,
+            ["agent-keys", ref rest @ ..] => self.answer_keys(Collection::Agents, rest, request, actor).await,
             ["user", ref rest @ ..] if self.has_accounts => self.answer_user(rest, request, pass, actor).await,
             ["accounts", ref rest @ ..] if self.has_accounts => self.answer_accounts(rest, request, actor).await,
             _ => Err(Refusal::NotFound),

@@ -15,6 +15,7 @@ use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
 use crate::fault::Refusal;
+use crate::keys::Collection;
 
 #[derive(Template)]
 #[template(path = "key.html")]
@@ -26,6 +27,7 @@ struct KeyPage<'v> {
     not_before: Option<Moment>,
     revoked: Option<Moment>,
     networks: Vec<String>,
+    resource_pattern: Option<String>,
     metadata: Vec<(String, String)>,
     secrets: Vec<Secret>,
     may_rotate: bool,
@@ -74,7 +76,7 @@ impl Parts {
         let grace = form.get("grace_seconds");
         let seconds = grace.parse::<u64>().map_or_else(|_| Value::from(grace), Value::from);
         let object = Map::from_iter([("grace_seconds".to_owned(), seconds)]);
-        let refusal = match self.rotate_own_key(actor, id, &object).await {
+        let refusal = match self.rotate_own_key(Collection::All, actor, id, &object).await {
             Ok(made) => return self.shown_key_page(visit, StatusCode::OK, &made),
             Err(refusal) => refusal,
         };
@@ -84,14 +86,14 @@ impl Parts {
 
     pub(super) async fn revoke_page(&self, visit: &Visit<'_>, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
         actor.demand_keys()?;
-        let told = self.told(&*self.own_key(actor, id).await?).await?;
+        let told = self.told(&*self.own_key(Collection::All, actor, id).await?).await?;
         let row = KeyRow::of(told, self.clock.now().wall);
         page::page(visit, StatusCode::OK, &Revoke { frame: visit.frame("keys"), row })
     }
 
     pub(super) async fn revoke_key_by_form(&self, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
         actor.demand_keys()?;
-        let revoked = self.revoke_own_key(actor, id).await?;
+        let revoked = self.revoke_own_key(Collection::All, actor, id).await?;
         Ok(answer::see_other(&format!("/dashboard/keys/{}?done=revoked", revoked.record().id)))
     }
 
@@ -105,7 +107,7 @@ impl Parts {
         faults: &Faults,
     ) -> Result<Answer, Refusal> {
         actor.demand_keys()?;
-        let record = self.own_key(actor, id).await?;
+        let record = self.own_key(Collection::All, actor, id).await?;
         let told: RecordTold = self.told(&record).await?;
         let now = self.clock.now().wall;
         let moment = |time: Timestamp| Moment::at(time, now);
@@ -122,6 +124,7 @@ impl Parts {
             not_before: told.not_before.map(moment),
             revoked: told.revoked_at.map(moment),
             networks: told.allowed_ips.clone().unwrap_or_default(),
+            resource_pattern: told.resource_pattern.clone(),
             metadata: told.metadata.clone().into_iter().collect(),
             secrets,
             may_rotate: !is_revoked && actor.demand_no_more_than_own(&record).is_ok(),

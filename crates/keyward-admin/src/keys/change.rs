@@ -8,6 +8,7 @@ use keyward::{Made, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::collection::Collection;
 use super::fields::Fields;
 use super::shown;
 use crate::actor::Actor;
@@ -24,13 +25,18 @@ struct Revoked {
 }
 
 impl Parts {
-    /// `PATCH /api/v1/user/api-keys/{id}`. What is not there stays; `null` takes away.
-    pub(super) async fn change_key(&self, actor: &Actor, id: &str, object: &Map<String, Value>) -> Result<Answer, Refusal> {
-        let record = self.own_key(actor, id).await?;
+    /// `PATCH …/{id}`. What is not there stays; `null` takes away.
+    pub(super) async fn change_key(
+        &self,
+        collection: Collection,
+        actor: &Actor,
+        id: &str,
+        object: &Map<String, Value>,
+    ) -> Result<Answer, Refusal> {
+        let record = self.own_key(collection, actor, id).await?;
         actor.demand_no_more_than_own(&record)?;
-        let known = ["name", "kind", "scopes", "not_before", "expires_at", "allowed_ips", "limits", "metadata", "disabled"];
-        let mut fields = Fields::new(object, &known);
-        actor.check_reserved(&mut fields);
+        let mut fields = Fields::new(object, &collection.fields_of_change());
+        actor.check_reserved(collection, &mut fields);
         let mut update = Update {
             name: fields.text("name").map(Option::unwrap_or_default),
             kind: fields.text("kind"),
@@ -38,8 +44,9 @@ impl Parts {
             not_before: fields.time("not_before"),
             expires: fields.time("expires_at"),
             networks: fields.networks(),
+            resource_pattern: fields.resource_pattern(),
             limits: fields.limits(),
-            metadata: fields.metadata(),
+            metadata: collection.changed_metadata(&record, &mut fields),
             ..Update::default()
         };
         if update.name.as_ref().is_some_and(|name| name.trim().is_empty()) {
@@ -53,18 +60,30 @@ impl Parts {
             update.disabled = Some((disabled, keys.new_epoch()?));
         }
         let record = keys.update(&record.id, update).await?;
-        Ok(answer::json(StatusCode::OK, &self.told(&record).await?))
+        Ok(answer::json(StatusCode::OK, &collection.told(self.told(&record).await?)))
     }
 
-    /// `POST /api/v1/user/api-keys/{id}/rotate`, with `grace_seconds`: how long the secret in use goes on (0 without).
-    pub(super) async fn rotate_key(&self, actor: &Actor, id: &str, object: &Map<String, Value>) -> Result<Answer, Refusal> {
-        let made = self.rotate_own_key(actor, id, object).await?;
+    /// `POST …/{id}/rotate`, with `grace_seconds`: how long the secret in use goes on (0 without).
+    pub(super) async fn rotate_key(
+        &self,
+        collection: Collection,
+        actor: &Actor,
+        id: &str,
+        object: &Map<String, Value>,
+    ) -> Result<Answer, Refusal> {
+        let made = self.rotate_own_key(collection, actor, id, object).await?;
         let usage = self.keys.usage(&[made.record().id]).await?;
-        Ok(shown(StatusCode::OK, &made, self.clock.now().wall, &usage))
+        Ok(shown(collection, StatusCode::OK, &made, self.clock.now().wall, &usage))
     }
 
-    pub(crate) async fn rotate_own_key(&self, actor: &Actor, id: &str, object: &Map<String, Value>) -> Result<Made, Refusal> {
-        let record = self.own_key(actor, id).await?;
+    pub(crate) async fn rotate_own_key(
+        &self,
+        collection: Collection,
+        actor: &Actor,
+        id: &str,
+        object: &Map<String, Value>,
+    ) -> Result<Made, Refusal> {
+        let record = self.own_key(collection, actor, id).await?;
         actor.demand_no_more_than_own(&record)?;
         let mut fields = Fields::new(object, &["grace_seconds"]);
         let grace = fields.span("grace_seconds", 1, 0).unwrap_or(Duration::ZERO);
@@ -72,9 +91,12 @@ impl Parts {
         Ok(self.keys.acting_as(actor.name.as_str()).rotate(&record.id, grace).await?)
     }
 
-    /// `DELETE /api/v1/user/api-keys/{id}`: ends it for ever. Doing it again is no fault.
-    pub(super) async fn revoke_key(&self, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
-        let revoked = self.revoke_own_key(actor, id).await?;
+    /// `DELETE …/{id}`: ends it for ever. Doing it again is no fault.
+    pub(super) async fn revoke_key(&self, collection: Collection, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
+        let revoked = self.revoke_own_key(collection, actor, id).await?;
+        if collection == Collection::Agents {
+            return Ok(answer::empty(StatusCode::NO_CONTENT));
+        }
         Ok(answer::json(
             StatusCode::OK,
             &Revoked {
@@ -85,8 +107,13 @@ impl Parts {
         ))
     }
 
-    pub(crate) async fn revoke_own_key(&self, actor: &Actor, id: &str) -> Result<keyward::Revoked, Refusal> {
-        let record = self.own_key(actor, id).await?;
+    pub(crate) async fn revoke_own_key(
+        &self,
+        collection: Collection,
+        actor: &Actor,
+        id: &str,
+    ) -> Result<keyward::Revoked, Refusal> {
+        let record = self.own_key(collection, actor, id).await?;
         Ok(self.keys.acting_as(actor.name.as_str()).revoke(&record.id).await?)
     }
 }

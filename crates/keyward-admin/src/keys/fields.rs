@@ -39,7 +39,7 @@ impl<'f> Fields<'f> {
     }
 
     /// `None`: not there. `Some(None)`: null.
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         field: &str,
         wanted: &str,

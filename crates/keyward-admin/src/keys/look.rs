@@ -6,6 +6,7 @@ use keyward::store::{Filter, RecordTold};
 use serde::Serialize;
 use std::sync::Arc;
 
+use super::collection::{Collection, Told};
 use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
@@ -15,14 +16,14 @@ use crate::page::Page;
 
 #[derive(Serialize)]
 struct Keys {
-    items: Vec<RecordTold>,
+    items: Vec<Told>,
     /// Where the next page begins: `after` of the next request.
     next: Option<String>,
 }
 
 impl Parts {
-    /// `GET /api/v1/user/api-keys`: one's own; administrators may name another `owner`, or all of them by `*`.
-    pub(super) async fn list_keys(&self, actor: &Actor, query: &Form) -> Result<Answer, Refusal> {
+    /// `GET`: one's own; administrators may name another `owner`, or all of them by `*`.
+    pub(super) async fn list_keys(&self, collection: Collection, actor: &Actor, query: &Form) -> Result<Answer, Refusal> {
         let mut faults = Vec::new();
         let page = match Page::<KeyId>::read(query, &["state", "prefix", "owner"]) {
             Ok(page) => Some(page),
@@ -33,7 +34,8 @@ impl Parts {
             Err(refusal) => return Err(refusal),
         };
         let now = self.clock.now().wall;
-        let mut filter = Filter { owner: actor.owner.clone(), ..Filter::default() };
+        let kind = collection.kind().map(Into::into);
+        let mut filter = Filter { owner: actor.owner.clone(), kind, ..Filter::default() };
         if query.has("state") {
             match query.get("state").parse::<State>() {
                 Ok(state) => filter.state = Some((state, now)),
@@ -55,6 +57,7 @@ impl Parts {
             _ => return Err(Refusal::Fields(faults)),
         };
         let (items, next) = self.page_of_keys(actor, &filter, &page, query.get("owner") == "*").await?;
+        let items = items.into_iter().map(|told| collection.told(told)).collect();
         Ok(answer::json(StatusCode::OK, &Keys { items, next }))
     }
 
@@ -85,10 +88,10 @@ impl Parts {
         Ok((records.iter().map(|record| RecordTold::of(record, now, &usage)).collect(), next))
     }
 
-    /// `GET /api/v1/user/api-keys/{id}`.
-    pub(super) async fn show_key(&self, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
-        let record = self.own_key(actor, id).await?;
-        Ok(answer::json(StatusCode::OK, &self.told(&record).await?))
+    /// `GET …/{id}`.
+    pub(super) async fn show_key(&self, collection: Collection, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
+        let record = self.own_key(collection, actor, id).await?;
+        Ok(answer::json(StatusCode::OK, &collection.told(self.told(&record).await?)))
     }
 
     pub(crate) async fn told(&self, record: &Record) -> Result<RecordTold, Refusal> {
@@ -96,9 +99,10 @@ impl Parts {
         Ok(RecordTold::of(record, self.clock.now().wall, &usage))
     }
 
-    /// The key with this id, if it is one that the actor looks after.
-    pub(crate) async fn own_key(&self, actor: &Actor, id: &str) -> Result<Arc<Record>, Refusal> {
+    /// The key with this id, if it is one of these, and one that the actor looks after.
+    pub(crate) async fn own_key(&self, collection: Collection, actor: &Actor, id: &str) -> Result<Arc<Record>, Refusal> {
         let id: KeyId = id.parse().map_err(|_| Refusal::NotFound)?;
-        self.keys.get(&id).await?.filter(|record| actor.sees(record)).ok_or(Refusal::NotFound)
+        let is_there = |record: &Arc<Record>| collection.holds(record) && actor.sees(record);
+        self.keys.get(&id).await?.filter(is_there).ok_or(Refusal::NotFound)
     }
 }

@@ -15,6 +15,7 @@ use serde_json::Value;
 pub(crate) const ORIGIN: &str = "https://keys.example.com";
 pub(crate) const PASSWORD: &str = "a dozen mauve geese";
 pub(crate) const KEYS: &str = "/api/v1/user/api-keys";
+pub(crate) const AGENT_KEYS: &str = "/api/v1/agent-keys";
 pub(crate) const USER: &str = "/api/v1/user";
 pub(crate) const SESSIONS: &str = "/api/v1/user/sessions";
 pub(crate) const ACCOUNTS: &str = "/api/v1/accounts";
