@@ -120,11 +120,25 @@ impl<'f> Fields<'f> {
             Ok(_) => Ok(text.to_owned()),
             Err(bad) => Err(bad.to_string()),
         })?;
-        Some(texts.and_then(|texts| AddressList::parse(texts).ok()))
+        let Some(texts) = texts else { return Some(None) };
+        let bad = match AddressList::parse(texts) {
+            Ok(networks) if networks.is_empty() => {
+                "is empty, which admits nobody: leave it out, or write null, for anybody".to_owned()
+            }
+            Ok(networks) => return Some(Some(networks)),
+            Err(bad) => bad.to_string(),
+        };
+        self.fault("allowed_ips", bad);
+        None
     }
 
     pub(crate) fn limits(&mut self) -> Option<Option<Vec<Quota>>> {
-        self.list("limits", |text| text.parse().map_err(|bad: keyward::limit::BadQuota| bad.to_string()))
+        let limits = self.list("limits", |text| text.parse().map_err(|bad: keyward::limit::BadQuota| bad.to_string()))?;
+        if limits.as_ref().is_some_and(Vec::is_empty) {
+            self.fault("limits", "is empty: leave it out, or write null, for the policy's own");
+            return None;
+        }
+        Some(limits)
     }
 
     pub(crate) fn metadata(&mut self) -> Option<BTreeMap<String, String>> {

@@ -68,6 +68,11 @@ impl Fields<'_> {
         let pattern = self.resource_pattern.map_or(0, |pattern| pattern.to_string().len());
         at_most("resource_pattern", pattern, Record::LONGEST_TEXT, "bytes")?;
         at_most("scopes", self.scopes.len(), Record::MOST_SCOPES, "entries")?;
+        if self.networks.is_some_and(AddressList::is_empty) {
+            // Stores take it for damage: no key was ever meant to be nobody's.
+            let problem = "is empty, which admits nobody: leave it out for anybody".to_owned();
+            return Err(BadField { field: "networks", problem });
+        }
         at_most("networks", self.networks.map_or(0, |networks| networks.iter().count()), Record::MOST_NETWORKS, "entries")?;
         if let Some(limits) = self.limits {
             at_most("limits", limits.len(), Record::MOST_LIMITS, "entries")?;
@@ -139,6 +144,8 @@ mod tests {
             |count: usize| AddressList::parse((0..count).map(|number| format!("10.0.{}.{}", number / 256, number % 256)));
         let (some, many) = (networks(Record::MOST_NETWORKS).unwrap(), networks(Record::MOST_NETWORKS + 1).unwrap());
         assert_eq!(refused(&Fields { networks: Some(&some), ..Fields::default() }), None);
+        // A store would keep it, and not read it again.
+        assert_eq!(refused(&Fields { networks: Some(&networks(0).unwrap()), ..Fields::default() }), Some(("networks", false)));
         assert_eq!(refused(&Fields { networks: Some(&many), ..Fields::default() }), Some(("networks", true)));
 
         let limits: Vec<Quota> = (0..=Record::MOST_LIMITS).map(|number| format!("5/{}s", number + 1).parse().unwrap()).collect();
