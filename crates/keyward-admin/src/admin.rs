@@ -26,7 +26,7 @@ use crate::sessions::{self, FormToken, SESSION_COOKIE, Sessions};
 
 /// Accounts, sessions and the management of keys: a request in, a response out. Clones share it.
 #[derive(Clone)]
-pub struct Admin(Arc<Parts>);
+pub struct Admin(pub(crate) Arc<Parts>);
 
 pub(crate) struct Parts {
     pub(crate) guard: Guard,

@@ -12,6 +12,7 @@ use crate::answer::{self, Answer};
 
 /// One field that is wrong, as the client calls it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct FieldFault {
     pub(crate) field: String,
     pub(crate) detail: String,
@@ -76,8 +77,10 @@ impl From<KeysError> for Refusal {
     }
 }
 
+/// What a refusal is answered with.
 #[derive(Serialize)]
-struct Document<'d> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Refusal))]
+pub(crate) struct Document<'d> {
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]

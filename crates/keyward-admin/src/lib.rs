@@ -36,6 +36,8 @@ mod fault;
 mod form;
 mod incoming;
 mod keys;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod own_page;
 mod page;
 mod sessions;
@@ -43,4 +45,6 @@ mod sessions;
 pub use accounts::{BadPassword, Registration};
 pub use admin::Admin;
 pub use builder::{AdminBuilder, AdminError};
+#[cfg(feature = "openapi")]
+pub use openapi::documentation;
 pub use sessions::{SESSION_COOKIE, Sessions};

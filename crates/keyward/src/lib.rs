@@ -51,6 +51,8 @@ mod keys;
 pub mod limit;
 mod memory;
 mod network;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod order;
 mod path;
 mod plan;

@@ -12,7 +12,7 @@ mod key_row;
 mod keys;
 mod moment;
 mod new_key;
-mod page;
+pub(crate) mod page;
 mod refused;
 mod register;
 mod sessions;
@@ -38,7 +38,7 @@ use visit::Visit;
 pub(crate) const PLACE: &str = "/dashboard";
 
 /// What the style sheet and the script are asked for by.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const NOT_FOR_KEYS: Refusal = Refusal::Forbidden("The dashboard is for people who signed in, and not for keys.");
 

@@ -17,12 +17,16 @@ use crate::answer::{self, Answer};
 use crate::fault::Refusal;
 
 #[derive(Serialize)]
-struct Revoked {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct Revoked {
     id: String,
     revoked_at: Option<Timestamp>,
     /// How soon every process that shares the store refuses it. The one that answers does already.
     holds_everywhere_within_seconds: f64,
 }
+
+/// The fields of a rotation.
+pub(crate) const ROTATION: [&str; 1] = ["grace_seconds"];
 
 impl Parts {
     /// `PATCH …/{id}`. What is not there stays; `null` takes away.
@@ -85,7 +89,7 @@ impl Parts {
     ) -> Result<Made, Refusal> {
         let record = self.own_key(collection, actor, id).await?;
         actor.demand_no_more_than_own(&record)?;
-        let mut fields = Fields::new(object, &["grace_seconds"]);
+        let mut fields = Fields::new(object, &ROTATION);
         let grace = fields.span("grace_seconds", 1, 0).unwrap_or(Duration::ZERO);
         let grace = fields.finish(grace)?;
         Ok(self.keys.acting_as(actor.name.as_str()).rotate(&record.id, grace).await?)

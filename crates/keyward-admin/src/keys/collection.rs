@@ -21,6 +21,7 @@ pub(crate) enum Collection {
 
 /// What is told of an agent's key.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AgentKey))]
 pub(crate) struct AgentKeyTold {
     /// `None`: an administrator made it an agent's key, and said no more of it.
     app: Option<String>,
@@ -43,7 +44,7 @@ const SHARED_FIELDS: [&str; 8] =
 
 impl Collection {
     /// The fields that a new key may have.
-    pub(super) fn fields_of_new(self) -> Vec<&'static str> {
+    pub(crate) fn fields_of_new(self) -> Vec<&'static str> {
         let own: &[&str] = match self {
             Self::All => &["kind", "expires_in_days", "prefix"],
             Self::Agents => &["app", "agent", "expires_in_hours", "prefix"],
@@ -52,7 +53,7 @@ impl Collection {
     }
 
     /// The fields that may be changed.
-    pub(super) fn fields_of_change(self) -> Vec<&'static str> {
+    pub(crate) fn fields_of_change(self) -> Vec<&'static str> {
         let own: &[&str] = match self {
             Self::All => &["kind", "disabled"],
             Self::Agents => &["app", "agent", "disabled"],

@@ -7,6 +7,12 @@ mod create;
 mod fields;
 mod look;
 
+#[cfg(test)]
+pub(crate) use change::ROTATION;
+#[cfg(feature = "openapi")]
+pub(crate) use change::Revoked;
+#[cfg(feature = "openapi")]
+pub(crate) use collection::AgentKeyTold;
 pub(crate) use collection::Collection;
 
 use http::StatusCode;

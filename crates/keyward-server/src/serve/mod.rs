@@ -4,6 +4,7 @@ mod administration;
 mod audit;
 mod bootstrap;
 mod connections;
+mod described;
 mod forward_auth;
 mod places;
 mod problem;
@@ -63,7 +64,8 @@ async fn serve(listen: &str, connections: usize, arguments: &Serve) -> Result<()
     }
     tracing::info!(%address, "listening");
     output::print(|out| writeln!(out, "listening on {address}"))?;
-    let router = routes::router(guard).merge(keyward_axum::admin(admin));
+    let described = described::Described::of(configuration.policy(), &admin);
+    let router = routes::router(guard, described).merge(keyward_axum::admin(admin));
     connections::serve(listener, router, connections::within_open_files(connections), &mut signals).await;
     // Uses that were counted lately are written now. Audit events come last: closing may take its time.
     let closed = configuration.database.close().await;

@@ -10,6 +10,7 @@ use crate::key::{Record, Slot, State, StoredSecret};
 
 /// A record, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Key))]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are those of Record")]
 pub struct RecordTold {
@@ -41,6 +42,7 @@ pub struct RecordTold {
 
 /// One secret of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KeySecret))]
 #[non_exhaustive]
 pub struct SlotTold {
     /// What may be shown of it.
@@ -57,6 +59,7 @@ pub struct SlotTold {
 
 /// How one secret was used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KeyUsage))]
 #[non_exhaustive]
 pub struct UsageTold {
     /// When last.
