@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use keyward::Timestamp;
 use keyward::audit::AuditEvent;
-use keyward::audit::chain::{Broken, BrokenKind, Chain, ChainEnd, ChainHash, ChainKey, ChainReader, Entry, Linked};
+use keyward::audit::chain::{Broken, BrokenKind, Chain, ChainEnd, ChainHash, ChainKey, ChainReader, ChainedLines, Entry, Linked};
 
 const KEY: &str = "kJ8s0vLzQ2mXw7Rb4TnYc9HfD1pGeU6aK3iOqZtVxNs=";
 const OTHER_KEY: &str = "Zq4mT9xW1sLkV7yBnE2cRgU8hJd0fPaO5iXwN3vKzMs=";
@@ -356,5 +356,80 @@ fn hashes_are_read_as_they_are_printed() {
     assert_eq!(end.head().to_string().parse::<ChainHash>(), Ok(end.head()));
     for bad in ["", "abc", &"g".repeat(64), &"a".repeat(63), &"a".repeat(65)] {
         assert!(bad.parse::<ChainHash>().is_err(), "{bad}");
+    }
+}
+
+/// T25: one line for each decision, whatever outsiders write, from many threads at once.
+#[test]
+fn every_decision_of_many_threads_is_one_line_of_one_chain() {
+    const EACH: usize = 500;
+    const PATHS: [&str; 5] = ["/a", "/%0A%0Dline", "/\u{e9}\u{2028}", "/\"}{\"sequence\":1", "/\\u0000"];
+    let disk = Shared::default();
+    let policy = keyward::Policy::from_toml("policy.toml", "[limits]\nfailures = \"off\"").unwrap();
+    let store = keyward::MemoryStore::new();
+    let guard = keyward::Guard::builder(policy).store(store).audit(ChainedLines::new(disk.clone(), None)).build().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let guard = &guard;
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let path = PATHS[(thread + number) % PATHS.len()];
+                    let head = Raw { path, id: format!("{thread}-{number}") };
+                    let _ = guard.decide_blocking(&head);
+                }
+            });
+        }
+    });
+    let file = disk.0.lock().unwrap().clone();
+    let (linked, _) = verify(&file, None).unwrap();
+    assert_eq!(linked.len(), 4 * EACH);
+    let ids: std::collections::HashSet<String> = lines(&file)
+        .iter()
+        .map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap()["request_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.len(), 4 * EACH);
+}
+
+#[derive(Clone, Default)]
+struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A request with a path that no parser lets through.
+struct Raw {
+    path: &'static str,
+    id: String,
+}
+
+impl keyward::Head for Raw {
+    fn method(&self) -> &str {
+        "GET"
+    }
+
+    fn path(&self) -> &str {
+        self.path
+    }
+
+    fn query(&self) -> Option<&str> {
+        None
+    }
+
+    fn header<'a>(&'a self, wanted: keyward::Wanted<'_>, each: &mut dyn FnMut(&'a [u8])) {
+        if wanted.name() == "x-request-id" {
+            each(self.id.as_bytes());
+        }
+    }
+
+    fn peer(&self) -> Option<std::net::IpAddr> {
+        Some([192, 0, 2, 1].into())
     }
 }
