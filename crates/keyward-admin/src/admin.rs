@@ -145,7 +145,7 @@ impl Parts {
             return Err(FOREIGN);
         }
         match place {
-            "register" => self.register(request).await,
+            "register" => self.register(request, pass).await,
             "login" => self.sign_in(request, pass).await,
             _ => self.sign_out(actor).await,
         }

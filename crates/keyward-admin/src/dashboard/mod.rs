@@ -97,7 +97,7 @@ impl Parts {
             ([] | [""], false) => Ok(answer::see_other("/dashboard/keys")),
             (["keys"], false) => self.keys_page(visit, actor).await,
             (["keys"], true) => self.create_key_by_form(visit, actor).await,
-            (["keys", "new"], false) => self.new_key_page(visit, actor),
+            (["keys", "new"], false) => self.new_key_page(visit, actor).await,
             (["keys", id], false) => self.key_page(visit, actor, id).await,
             (["keys", id, "rotate"], true) => self.rotate_key_by_form(visit, actor, id).await,
             (["keys", id, "revoke"], false) => self.revoke_page(visit, actor, id).await,
