@@ -36,7 +36,6 @@ mod fault;
 mod form;
 mod incoming;
 mod keys;
-mod own_page;
 mod page;
 mod sessions;
 
