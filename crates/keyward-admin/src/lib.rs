@@ -35,6 +35,7 @@ mod dashboard;
 mod fault;
 mod form;
 mod incoming;
+mod json;
 mod keys;
 mod page;
 mod sessions;
