@@ -4,4 +4,5 @@ mod attacks;
 mod client;
 mod cross_tenant;
 mod journey;
+mod limits_of_accounts;
 mod secrets;
