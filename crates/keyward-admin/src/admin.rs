@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
 use keyward::account::AccountStore;
+use keyward::audit::AuditSink;
 use keyward::browser::Sender;
 use keyward::clock::Clock;
 use keyward::key::KeyPrefix;
@@ -17,6 +18,7 @@ use keyward::{Decision, Guard, Keys, Pass, Random};
 use crate::accounts::{Hashing, Lockout, PasswordRules, Registration};
 use crate::actor::Actor;
 use crate::answer::Answer;
+use crate::audit::{FailedAttempts, Journals};
 use crate::builder::AdminBuilder;
 use crate::dashboard;
 use crate::fault::Refusal;
@@ -39,6 +41,11 @@ pub(crate) struct Parts {
     pub(crate) hashing: Hashing,
     pub(crate) lockout: Lockout,
     pub(crate) settings: Settings,
+    /// What is kept for listings of what happened.
+    pub(crate) journals: Journals,
+    pub(crate) attempts: FailedAttempts,
+    /// Also of the guard's events.
+    pub(crate) sink: Arc<dyn AuditSink>,
     /// When sessions that are over were removed last, on the steady clock.
     pub(crate) swept: AtomicU64,
     pub(crate) clock: Arc<dyn Clock>,
@@ -77,7 +84,7 @@ impl Admin {
     }
 
     /// The paths that are answered here, each with all that lies below it.
-    pub const PLACES: [&str; 4] = ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts", dashboard::PLACE];
+    pub const PLACES: [&str; 5] = ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts", "/api/v1/audit", dashboard::PLACE];
 
     /// Answers a request. Its extension [`Peer`](keyward::Peer) says who is at the other end of the connection. Never panics, and
     /// answers whatever path it is given.
@@ -129,6 +136,7 @@ impl Parts {
         match segments[..] {
             ["user", "api-keys", ref rest @ ..] => self.answer_keys(rest, request, actor).await,
             ["user", ref rest @ ..] if self.has_accounts => self.answer_user(rest, request, pass, actor).await,
+            ["audit", ref rest @ ..] => self.answer_audit(rest, request, actor).await,
             ["accounts", ref rest @ ..] if self.has_accounts => self.answer_accounts(rest, request, actor).await,
             _ => Err(Refusal::NotFound),
         }
@@ -156,7 +164,7 @@ impl Parts {
         match (rest, request.head.method.as_str()) {
             ([], "GET" | "HEAD") => self.own_account(actor).await,
             ([], "PATCH") => self.rename_own_account(actor, &fields()?).await,
-            ([], "DELETE") => self.delete_own_account(actor, &fields()?, pass).await,
+            ([], "DELETE") => self.delete_own_account(actor, &fields()?, request, pass).await,
             ([], _) => Err(Refusal::Method("GET, HEAD, PATCH, DELETE")),
             (["password"], "POST") => self.change_own_password(actor, &fields()?, request, pass).await,
             (["password"], _) => Err(Refusal::Method("POST")),

@@ -15,6 +15,7 @@ use keyward::{Authenticator, ConfigError, Fault, Guard, Keys, Policy, Random, Sy
 use crate::accounts::{Hashing, Lockout, PasswordRules, Registration};
 use crate::actor::Actor;
 use crate::admin::{Admin, Parts, Settings};
+use crate::audit::{FailedAttempts, Journals};
 use crate::sessions::Sessions;
 
 /// Sets up an [`Admin`].
@@ -28,6 +29,7 @@ pub struct AdminBuilder {
     sharing: Option<Guard>,
     settings: Settings,
     sink: Arc<dyn AuditSink>,
+    attempts: FailedAttempts,
     workers: Arc<dyn Workers>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -72,6 +74,7 @@ impl AdminBuilder {
                 start_page: "/dashboard".into(),
             },
             sink: Arc::new(TracingSink::new()),
+            attempts: FailedAttempts::new(),
             workers: Arc::new(ThreadPerJob),
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
@@ -150,9 +153,16 @@ impl AdminBuilder {
         self
     }
 
-    /// Where audit events of the management go. Without: to `tracing`, target `keyward::audit`.
+    /// Where audit events of the management go, sign-ins included. Without: to `tracing`, target `keyward::audit`.
     pub fn audit(mut self, sink: impl AuditSink + 'static) -> Self {
         self.sink = Arc::new(sink);
+        self
+    }
+
+    /// Counts of failures that administrators see, together with those of the application's guard, whose audit sink is
+    /// `(sink, attempts)`. Failures of the management itself are added here. Without: only those are counted.
+    pub fn failed_attempts(mut self, attempts: FailedAttempts) -> Self {
+        self.attempts = attempts;
         self
     }
 
@@ -188,7 +198,8 @@ impl AdminBuilder {
             Some(policy) => policy,
             None => Policy::builder().build()?,
         };
-        let mut guard = self.keys.guarding(Guard::builder(policy.for_management())).audit(self.sink).clock(self.clock.clone());
+        let sink: Arc<dyn AuditSink> = Arc::new((self.sink, self.attempts.clone()));
+        let mut guard = self.keys.guarding(Guard::builder(policy.for_management())).audit(sink.clone()).clock(self.clock.clone());
         guard = match self.sessions {
             Some(add) => add(guard),
             None => guard.authenticator(own_sessions.clone()),
@@ -208,6 +219,9 @@ impl AdminBuilder {
             hashing,
             lockout: Lockout::new(),
             settings: self.settings,
+            journals: Journals::default(),
+            attempts: self.attempts,
+            sink,
             swept: AtomicU64::new(0),
             clock: self.clock,
             random: self.random,

@@ -30,6 +30,7 @@ mod accounts;
 mod actor;
 mod admin;
 mod answer;
+mod audit;
 mod builder;
 mod dashboard;
 mod fault;
@@ -42,5 +43,6 @@ mod sessions;
 
 pub use accounts::{BadPassword, Registration};
 pub use admin::Admin;
+pub use audit::{FailedAttempts, FailedAttemptsOf};
 pub use builder::{AdminBuilder, AdminError};
 pub use sessions::{SESSION_COOKIE, Sessions};
