@@ -1,6 +1,8 @@
 //! The program as its users meet it: a real process, real files and real sockets.
 
 mod administration;
+mod audit_file;
+mod audit_verify;
 mod connections;
 mod explain;
 mod folder;
@@ -40,6 +42,8 @@ fn keyward() -> Command {
         "KEYWARD_REDIS_AWAY",
         "KEYWARD_REDIS_NODES",
         "KEYWARD_REDIS_NAMESPACE",
+        "KEYWARD_AUDIT",
+        "KEYWARD_AUDIT_KEY_FILE",
         "KEYWARD_LOG",
         "NO_COLOR",
     ] {
