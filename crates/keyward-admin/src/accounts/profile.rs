@@ -147,7 +147,7 @@ impl Parts {
         }
         self.confirm_password(&account, "current_password", current, pass).await?;
         let hash = self.hashing.hash(&new).await?;
-        let change = AccountChange::Password { hash, keeps: None };
+        let change = AccountChange::Password { instead_of: account.password.clone(), hash, keeps: None };
         let by = actor.attribution(self.clock.now().wall);
         Ok(self.accounts.change_account(&account.id, change, by).wait().await??)
     }

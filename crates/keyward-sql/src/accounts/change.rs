@@ -41,7 +41,10 @@ impl Shared {
     ) -> Outcome<Answered<Arc<Account>>> {
         let mut writing = self.begin_change_of_account().await?;
         let Some(before) = writing.locked(id).await? else { return refuse(writing, AccountRefused::NotFound).await };
-        let after = change.apply(&before);
+        let after = match change.apply(&before) {
+            Ok(after) => after,
+            Err(refused) => return refuse(writing, refused).await,
+        };
         writing.run(UPDATE, account_values(&after)).await?;
         if change.ends_sessions() {
             writing.end_sessions_of(id, change.keeps()).await?;
