@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use keyward::account::MemoryAccounts;
+use keyward::account::{AccountStore, MemoryAccounts};
 use keyward::clock::ManualClock;
 use keyward::{Keys, MemoryStore, NewKey, Peer, Policy, Timestamp};
 use keyward_admin::{Admin, AdminBuilder, SESSION_COOKIE};
@@ -47,10 +47,14 @@ impl Service {
     }
 
     pub(crate) fn with(set: impl FnOnce(AdminBuilder) -> AdminBuilder) -> Self {
+        Self::over(MemoryAccounts::new(), set)
+    }
+
+    pub(crate) fn over(accounts: impl AccountStore + 'static, set: impl FnOnce(AdminBuilder) -> AdminBuilder) -> Self {
         let clock = ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000));
         let keys = Keys::new(MemoryStore::new()).clock(clock.clone());
         let policy = Policy::builder().public_url(ORIGIN).build().unwrap();
-        let builder = Admin::builder(keys.clone(), MemoryAccounts::new()).policy(policy).clock(clock.clone());
+        let builder = Admin::builder(keys.clone(), accounts).policy(policy).clock(clock.clone());
         let admin = set(builder).build().unwrap();
         Self { admin, clock, keys, peer: Cell::new([192, 0, 2, 1].into()), answered: RefCell::default() }
     }

@@ -35,6 +35,9 @@ use crate::store::Attribution;
 /// Nothing happens before an answer is polled.
 pub trait AccountStore: Send + Sync {
     /// Adds an account; where it may only be the first, there must be none so far.
+    ///
+    /// To refuse an address that is taken should cost what it costs to add one, down to the commit: whoever registers would learn by
+    /// the time it takes whether somebody has an account. The database's own rows are what remains of the difference.
     fn add_account(&self, account: Account, only_as_first: bool, by: Attribution)
     -> Answer<Result<Arc<Account>, AccountRefused>>;
 
