@@ -13,6 +13,7 @@ use keyward::scope::{BadScope, Scope};
 use keyward::{Authenticator, ConfigError, Fault, Guard, Keys, Policy, Random, SystemRandom, ThreadPerJob, Workers};
 
 use crate::accounts::{Hashing, Lockout, PasswordRules, Registration};
+use crate::actor::Actor;
 use crate::admin::{Admin, Parts, Settings};
 use crate::sessions::Sessions;
 
@@ -42,6 +43,9 @@ pub enum AdminError {
     /// The policy cannot be used.
     #[error(transparent)]
     Policy(#[from] ConfigError),
+    /// The scopes that every account holds would make each an administrator's.
+    #[error("`admin` is among the scopes of every account, so that all of them would be administrators: leave it out")]
+    AdminForAll,
     /// Something failed.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -175,6 +179,9 @@ impl AdminBuilder {
     /// # Errors
     /// [`AdminError`].
     pub fn build(self) -> Result<Admin, AdminError> {
+        if self.settings.scopes.iter().any(|scope| scope.covers(Actor::ADMIN)) {
+            return Err(AdminError::AdminForAll);
+        }
         let own_sessions = Sessions::new(self.accounts.clone(), self.settings.idle, self.settings.scopes.clone());
         let has_accounts = self.has_accounts && self.sessions.is_none();
         let policy = match self.policy {

@@ -185,7 +185,31 @@ impl Parts {
     pub(crate) async fn delete_account_of(&self, actor: &Actor, password: &str, pass: &Pass) -> Result<(), Refusal> {
         let account = self.account_of(actor).await?;
         self.confirm_password(&account, "password", password, pass).await?;
+        if account.is_admin && !self.can_do_without(&account.id).await? {
+            return Err(Refusal::Conflict(
+                "This is the last administrator that is not switched off: make another account one first.".to_owned(),
+            ));
+        }
         self.remove_account(&account.id, actor).await
+    }
+
+    /// Whether somebody looks after the accounts that are left, or there are none. Two administrators who leave in the same instant
+    /// both see the other one: `keyward accounts` makes one again.
+    async fn can_do_without(&self, leaving: &AccountId) -> Result<bool, Refusal> {
+        const PAGE: usize = 500;
+        let (mut after, mut is_alone) = (None, true);
+        loop {
+            let page = self.accounts.accounts(after, PAGE).wait().await?;
+            let mut others = page.iter().filter(|account| account.id != *leaving).peekable();
+            is_alone &= others.peek().is_none();
+            if others.any(|account| account.is_admin && !account.is_disabled) {
+                return Ok(true);
+            }
+            after = match page.last() {
+                Some(last) if page.len() == PAGE => Some(last.id),
+                _ => return Ok(is_alone),
+            };
+        }
     }
 
     /// In this order: it is switched off, so that nobody makes another key; its keys are revoked; it is removed. Whatever is cut off

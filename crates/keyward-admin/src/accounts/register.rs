@@ -1,6 +1,7 @@
 //! Signing up.
 
 use http::StatusCode;
+use keyward::Pass;
 use keyward::account::{Account, AccountId, AccountRefused, EmailAddress};
 use keyward::store::Attribution;
 use zeroize::Zeroizing;
@@ -51,16 +52,18 @@ impl NewAccount {
 
 impl Parts {
     /// `POST /api/v1/auth/register`. Whoever asks does not learn whether there was an account with this address.
-    pub(crate) async fn register(&self, request: &Incoming) -> Result<Answer, Refusal> {
-        self.register_by(&request.form()?).await?;
+    pub(crate) async fn register(&self, request: &Incoming, pass: &Pass) -> Result<Answer, Refusal> {
+        self.register_by(&request.form()?, pass).await?;
         Ok(answer::see_other(&self.settings.sign_in_page))
     }
 
-    pub(crate) async fn register_by(&self, form: &Form) -> Result<(), Refusal> {
+    pub(crate) async fn register_by(&self, form: &Form, pass: &Pass) -> Result<(), Refusal> {
         if self.settings.registration == Registration::Closed {
             return Err(Registration::CLOSED);
         }
         let new = NewAccount::read(form, self.settings.passwords)?;
+        // A client that signs up again and again is counted like one that guesses: each costs an Argon2, and a row.
+        self.lockout.guess(pass.client(), &new.address, self.clock.now().steady).map_err(Refusal::LockedOut)?;
         match self.add_account(new, false, "registration").await {
             Err(Refusal::Conflict(_)) => Ok(()),
             made => made.map(drop),

@@ -42,7 +42,7 @@ struct Change {
 
 impl Parts {
     pub(super) async fn audit_page(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+        self.demand_keys(actor).await?;
         let page = Page::<u64>::read(&visit.request.query()?, &[])?;
         let (rows, next) = self.page_of_journal(actor, &page).await?;
         let now = self.clock.now().wall;

@@ -69,7 +69,7 @@ impl Parts {
     }
 
     pub(super) async fn rotate_key_by_form(&self, visit: &Visit<'_>, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+        self.demand_keys(actor).await?;
         let form = visit.request.form()?;
         let grace = form.get("grace_seconds");
         let seconds = grace.parse::<u64>().map_or_else(|_| Value::from(grace), Value::from);
@@ -83,14 +83,14 @@ impl Parts {
     }
 
     pub(super) async fn revoke_page(&self, visit: &Visit<'_>, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+        self.demand_keys(actor).await?;
         let told = self.told(&*self.own_key(actor, id).await?).await?;
         let row = KeyRow::of(told, self.clock.now().wall);
         page::page(visit, StatusCode::OK, &Revoke { frame: visit.frame("keys"), row })
     }
 
     pub(super) async fn revoke_key_by_form(&self, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+        self.demand_keys(actor).await?;
         let revoked = self.revoke_own_key(actor, id).await?;
         Ok(answer::see_other(&format!("/dashboard/keys/{}?done=revoked", revoked.record().id)))
     }
@@ -104,7 +104,7 @@ impl Parts {
         grace: &str,
         faults: &Faults,
     ) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+        self.demand_keys(actor).await?;
         let record = self.own_key(actor, id).await?;
         let told: RecordTold = self.told(&record).await?;
         let now = self.clock.now().wall;

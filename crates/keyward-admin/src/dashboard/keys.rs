@@ -38,7 +38,7 @@ struct AllKeys<'v> {
 
 impl Parts {
     pub(super) async fn keys_page(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+        self.demand_keys(actor).await?;
         let page = Page::<KeyId>::read(&visit.request.query()?, &[])?;
         let filter = Filter { owner: actor.owner.clone(), ..Filter::default() };
         let (keys, next) = self.rows_of_keys(actor, &filter, &page).await?;

@@ -23,7 +23,14 @@ impl Parts {
 
     pub(crate) async fn create_own_key(&self, actor: &Actor, object: &Map<String, Value>) -> Result<Made, Refusal> {
         let new = self.new_key(actor, object)?;
-        Ok(self.keys.acting_as(actor.name.as_str()).create(new).await?)
+        let keys = self.keys.acting_as(actor.name.as_str());
+        let made = keys.create(new).await?;
+        // An account that is removed is switched off first, and then its keys are revoked: one made in between is seen here.
+        if let Err(refusal) = self.demand_owner(actor).await {
+            keys.revoke(&made.record().id).await?;
+            return Err(refusal);
+        }
+        Ok(made)
     }
 
     pub(crate) fn new_key(&self, actor: &Actor, object: &Map<String, Value>) -> Result<NewKey, Refusal> {

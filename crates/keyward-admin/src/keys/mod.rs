@@ -31,7 +31,7 @@ fn shown(status: StatusCode, made: &keyward::Made, now: Timestamp, usage: &[Slot
 
 impl Parts {
     pub(crate) async fn answer_keys(&self, rest: &[&str], request: &Incoming, actor: &Actor) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+        self.demand_keys(actor).await?;
         let fields = |is_demanded| request.json_object(is_demanded);
         match (rest, request.head.method.as_str()) {
             ([], "GET" | "HEAD") => self.list_keys(actor, &request.query()?).await,

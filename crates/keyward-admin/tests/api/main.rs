@@ -5,4 +5,5 @@ mod client;
 mod cost_of_registering;
 mod cross_tenant;
 mod journey;
+mod limits_of_accounts;
 mod secrets;
