@@ -12,7 +12,7 @@ use keyward::key::{BadPrefix, KeyPrefix};
 use keyward::scope::{BadScope, Scope};
 use keyward::{Authenticator, ConfigError, Fault, Guard, Keys, Policy, Random, SystemRandom, ThreadPerJob, Workers};
 
-use crate::accounts::{Hashing, Lockout, PasswordRules, Registration};
+use crate::accounts::{Accounts, Hashing, Lockout, PasswordRules, Registration};
 use crate::actor::Actor;
 use crate::admin::{Admin, Parts, Settings};
 use crate::sessions::Sessions;
@@ -27,6 +27,7 @@ pub struct AdminBuilder {
     has_accounts: bool,
     sharing: Option<Guard>,
     settings: Settings,
+    passwords: PasswordRules,
     sink: Arc<dyn AuditSink>,
     workers: Arc<dyn Workers>,
     clock: Arc<dyn Clock>,
@@ -63,7 +64,6 @@ impl AdminBuilder {
             sharing: None,
             settings: Settings {
                 registration: Registration::default(),
-                passwords: PasswordRules { shortest: PasswordRules::USUAL_SHORTEST },
                 idle: Duration::from_secs(60 * 60),
                 longest_session: Duration::from_secs(24 * 60 * 60),
                 scopes: scopes.collect(),
@@ -71,6 +71,7 @@ impl AdminBuilder {
                 sign_in_page: "/dashboard/login".into(),
                 start_page: "/dashboard".into(),
             },
+            passwords: PasswordRules::USUAL,
             sink: Arc::new(TracingSink::new()),
             workers: Arc::new(ThreadPerJob),
             clock: Arc::new(SystemClock::new()),
@@ -113,7 +114,7 @@ impl AdminBuilder {
 
     /// How many characters a password has at least (8). NIST SP 800-63B-4 asks for 15 where nothing else is asked for.
     pub fn shortest_password(mut self, characters: usize) -> Self {
-        self.settings.passwords.shortest = characters;
+        self.passwords.shortest = characters;
         self
     }
 
@@ -198,7 +199,14 @@ impl AdminBuilder {
         }
         let guard = guard.build()?;
         let hashing = Hashing::new(self.workers, self.random.clone())?;
+        let upkeep = Accounts {
+            passwords: self.passwords,
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            ..Accounts::new(self.keys.clone(), self.accounts.clone())
+        };
         Ok(Admin::new(Parts {
+            upkeep,
             optional: guard.optional(),
             guard,
             keys: self.keys,
