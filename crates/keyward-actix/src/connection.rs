@@ -45,15 +45,8 @@ pub fn on_connect(io: &dyn Any, connection: &mut Extensions) {
     }
 }
 
-/// [`on_connect`] for servers with TLS, where the connection lies within a stream of another type:
-///
-/// ```ignore
-/// server.on_connect(|io, connection| {
-///     if let Some(tls) = io.downcast_ref::<TlsStream<TcpStream>>() {
-///         keyward_actix::remember_socket(tls.get_ref().0, connection);
-///     }
-/// })
-/// ```
+/// [`on_connect`] for servers with TLS, where the connection lies within a stream of another type: of `tokio-rustls`, it is
+/// `tls.get_ref().0`. For a closure in `HttpServer::on_connect` that finds it there.
 pub fn remember_socket(socket: &TcpStream, connection: &mut Extensions) {
     match SockRef::from(socket).try_clone() {
         Ok(socket) => {

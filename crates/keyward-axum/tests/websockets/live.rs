@@ -9,10 +9,11 @@ use keyward::{NewKey, SocketEnd, Timestamp};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::support::{Store, closed, is_open, start, until};
+use crate::support::{SOON, Store, closed, is_gone, is_open, start, until};
 
 /// How long an open connection may outlive its key.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -119,6 +120,32 @@ async fn a_key_has_as_many_connections_as_the_policy_says() {
         let _third = service.open("/ws", &key).await;
         assert_eq!(service.refused("/ws", &key).await, 429);
     }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_disconnected_when_its_handler_has_returned_and_counts_until_then() {
+    let service = start("[websocket]\nconnections_per_key = 1", Store::Memory).await;
+    let (_, key) = service.key().await;
+    let mut silent = service.open("/ws/gives-up", &key).await;
+    let another = async || {
+        while service.connect("/ws", &[("x-api-key", &key)]).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(timeout(SOON, another()).await.is_ok());
+    assert!(is_gone(&mut silent).await);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_disconnected_when_its_key_has_ended() {
+    let service = start("", Store::Memory).await;
+    let (id, key) = service.key().await;
+    let mut silent = service.open("/ws/floods", &key).await;
+    some_sweeps().await;
+    assert!(!is_gone(&mut silent).await);
+    service.keys.revoke(&id).await.unwrap();
+    let gone = async { while !is_gone(&mut silent).await {} };
+    assert!(timeout(SOON, gone).await.is_ok());
 }
 
 #[tokio::test]
