@@ -47,11 +47,12 @@
 //! # WebSockets
 //!
 //! A denied handshake is completed and closed where the policy says `on_denial = "close"`. An open connection ends with its key where
-//! [`LiveSocket::run`] runs its handler. [`ticket`] is a token endpoint.
+//! [`LiveSocket::run`] runs its handler: on a server with [`on_connect`], whatever the client does. [`ticket`] is a token endpoint.
 
 mod answer;
 mod authenticated;
 mod close;
+mod connection;
 mod future;
 mod lent;
 mod live;
@@ -61,6 +62,7 @@ mod strip;
 mod ticket;
 
 pub use authenticated::{Authenticated, Unauthenticated};
+pub use connection::{on_connect, remember_socket};
 pub use future::GuardFuture;
 pub use live::LiveSocket;
 pub use service::{GuardMiddleware, GuardService};
