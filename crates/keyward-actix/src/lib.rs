@@ -49,6 +49,8 @@
 //! A denied handshake is completed and closed where the policy says `on_denial = "close"`. An open connection ends with its key where
 //! [`LiveSocket::run`] runs its handler. [`ticket`] is a token endpoint.
 
+#[cfg(feature = "admin")]
+mod admin;
 mod answer;
 mod authenticated;
 mod close;
@@ -60,6 +62,8 @@ mod service;
 mod strip;
 mod ticket;
 
+#[cfg(feature = "admin")]
+pub use admin::{AdminMiddleware, AdminService, admin};
 pub use authenticated::{Authenticated, Unauthenticated};
 pub use future::GuardFuture;
 pub use live::LiveSocket;

@@ -79,6 +79,12 @@ impl Admin {
     /// The paths that are answered here, each with all that lies below it.
     pub const PLACES: [&str; 4] = ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts", dashboard::PLACE];
 
+    /// Whether a path, as the client sent it, is one of [`PLACES`](Self::PLACES) or below one.
+    pub fn is_place(path: &str) -> bool {
+        let is_at = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        Self::PLACES.into_iter().any(is_at)
+    }
+
     /// Answers a request. Its extension [`Peer`](keyward::Peer) says who is at the other end of the connection. Never panics, and
     /// answers whatever path it is given.
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
@@ -210,5 +216,24 @@ fn denied(pass: &Pass, request: &Incoming) -> Refusal {
 impl fmt::Debug for Admin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admin").field("settings", &self.0.settings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Admin;
+
+    #[test]
+    fn a_place_is_whole_segments_as_they_were_sent() {
+        for path in
+            ["/api/v1/user", "/api/v1/user/", "/api/v1/user/api-keys/1", "/dashboard", "/dashboard/", "/api/v1/auth/login"]
+        {
+            assert!(Admin::is_place(path), "{path}");
+        }
+        for path in
+            ["/", "", "/api/v1", "/api/v1/users", "/dashboards", "/Dashboard", "/api/v1/%75ser", "//dashboard", "dashboard"]
+        {
+            assert!(!Admin::is_place(path), "{path}");
+        }
     }
 }

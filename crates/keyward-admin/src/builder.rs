@@ -91,6 +91,12 @@ impl AdminBuilder {
         self
     }
 
+    /// Who is signed in, for the application's own guard, before there is an [`Admin`]: so that the two can [share](Self::sharing)
+    /// what they count. With the scopes and times that are set by now.
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(self.accounts.clone(), self.settings.idle, self.settings.scopes.clone())
+    }
+
     /// Somebody else's sessions in place of our own: an application that has people already. The authenticator is named `session`. An
     /// identity's `owner` owns the keys; who holds the scope `admin` looks after everybody's. Nobody signs up or in here then.
     pub fn sessions_by(mut self, sessions: impl Authenticator + 'static) -> Self {
@@ -182,7 +188,7 @@ impl AdminBuilder {
         if self.settings.scopes.iter().any(|scope| scope.covers(Actor::ADMIN)) {
             return Err(AdminError::AdminForAll);
         }
-        let own_sessions = Sessions::new(self.accounts.clone(), self.settings.idle, self.settings.scopes.clone());
+        let own_sessions = self.sessions();
         let has_accounts = self.has_accounts && self.sessions.is_none();
         let policy = match self.policy {
             Some(policy) => policy,
