@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use http::HeaderName;
 
 use crate::answer::{Answer, Fault};
-use crate::audit::{AuditEvent, AuditSink, TracingSink};
+use crate::audit::{AuditEvent, AuditSink, TracingSink, shown_path};
 use crate::authenticator::Authenticator;
 use crate::clock::{Clock, SystemClock};
 use crate::configured;
@@ -187,7 +187,7 @@ impl Guard {
         trail.source = pass.principal().and_then(crate::Principal::source);
         trail.denied = pass.principal().cloned();
         trail.unmet = unmet;
-        let told = self.parts.sink.record(&AuditEvent::of(&self.parts, &trail, &Err(kind)));
+        let told = self.parts.sink.record(&AuditEvent::of(&self.parts, &trail, &shown_path(head.path()), &Err(kind)));
         let denial = respond::denied(&self.parts, &trail, kind);
         let log = |told: Result<(), Fault>| {
             if let Err(fault) = told {
@@ -247,7 +247,7 @@ impl Guard {
         let parts = &*self.parts;
         let mut end = trail.charge_failures(parts, end).await;
         if !end.as_ref().is_ok_and(Allowed::is_unguarded) {
-            let told = parts.sink.record(&AuditEvent::of(parts, trail, &end));
+            let told = parts.sink.record(&AuditEvent::of(parts, trail, &shown_path(trail.head.path()), &end));
             let told = match (told, patience) {
                 (Answer::Ready(told), _) => told,
                 (Answer::Pending(later), Patience::Waits) => later.await,

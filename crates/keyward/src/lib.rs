@@ -37,6 +37,7 @@ mod answer;
 pub mod audit;
 mod authenticate;
 mod authenticator;
+pub mod browser;
 mod cached;
 pub mod clock;
 mod configured;
