@@ -15,6 +15,7 @@ use keyward::{Authenticator, ConfigError, Fault, Guard, Keys, Policy, Random, Sy
 use crate::accounts::{Hashing, Lockout, PasswordRules, Registration};
 use crate::actor::Actor;
 use crate::admin::{Admin, Parts, Settings};
+use crate::keys::KeyIds;
 use crate::sessions::Sessions;
 
 /// Sets up an [`Admin`].
@@ -26,6 +27,7 @@ pub struct AdminBuilder {
     sessions: Option<AddSessions>,
     has_accounts: bool,
     sharing: Option<Guard>,
+    key_ids: KeyIds,
     settings: Settings,
     sink: Arc<dyn AuditSink>,
     workers: Arc<dyn Workers>,
@@ -61,6 +63,7 @@ impl AdminBuilder {
             sessions: None,
             has_accounts: true,
             sharing: None,
+            key_ids: KeyIds::Texts,
             settings: Settings {
                 registration: Registration::default(),
                 passwords: PasswordRules { shortest: PasswordRules::USUAL_SHORTEST },
@@ -149,6 +152,14 @@ impl AdminBuilder {
         Ok(self)
     }
 
+    /// Keys are called by numbers, 1, 2, 3 and so on, instead of by ids that tell nobody how many keys there are: for an API whose
+    /// clients take the `id` of a key for an integer. A number is given once for a store, ever. In the store, in logs and to the
+    /// command line, key 7 is `000000000007`; keys that are made elsewhere keep the ids that they have.
+    pub fn numbered_keys(mut self) -> Self {
+        self.key_ids = KeyIds::numbers();
+        self
+    }
+
     /// Where people sign in (`/dashboard/login`), and where they are led after it (`/dashboard`): local paths.
     pub fn pages(mut self, sign_in: impl Into<Box<str>>, start: impl Into<Box<str>>) -> Self {
         self.settings.sign_in_page = sign_in.into();
@@ -211,6 +222,7 @@ impl AdminBuilder {
             accounts: self.accounts,
             own_sessions,
             has_accounts,
+            key_ids: self.key_ids,
             hashing,
             lockout: Lockout::new(),
             settings: self.settings,
