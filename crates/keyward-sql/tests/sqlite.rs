@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use common::{Folder, Listener, denied, guard, mode, number, other, script, set_mode, time_until};
 use keyward::key::State;
-use keyward::store::{Filter, KeyStore, News, RecordStore, Update};
-use keyward::{Answer, Keys, Kind, NewKey, Timestamp};
+use keyward::store::{Filter, KeyStore, News, RecordStore, Update, Use};
+use keyward::{Answer, Keys, Kind, Made, NewKey, Timestamp};
 use keyward_sql::{OpenErrorKind, SqliteStore};
 use sqlx::AssertSqlSafe;
 
@@ -549,6 +549,33 @@ async fn uses_are_written_on_close_and_are_no_change() {
     store.close().await.unwrap();
     assert_eq!(number(&path, "SELECT count FROM keyward_usage").await, 4);
     assert_eq!(number(&path, "SELECT revision FROM keyward_store").await, revision);
+}
+
+#[tokio::test]
+async fn a_row_for_each_of_thirty_days_and_no_more() {
+    let folder = Folder::new();
+    let path = folder.join("keys.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let keys = Keys::new(store.clone());
+    let (busy, idle) = (keys.create(NewKey::named("busy")).await.unwrap(), keys.create(NewKey::named("idle")).await.unwrap());
+    let note = |made: &Made, day: i64| {
+        let at = Timestamp::from_unix_seconds(day * 86_400);
+        store.used(&Use { id: &made.record().id, number: 0, at, client: None, source: None, better_digest: None });
+    };
+    note(&idle, 10);
+    for day in 10..50 {
+        note(&busy, day);
+        note(&busy, day);
+        keys.usage(&[busy.record().id]).await.unwrap();
+    }
+    // What is forgotten is so for every key, also for one that is not used any more.
+    assert_eq!(number(&path, "SELECT count(*) FROM keyward_usage_days").await, 30);
+    assert_eq!(number(&path, "SELECT min(day) FROM keyward_usage_days").await, 20);
+    assert_eq!(number(&path, "SELECT sum(count) FROM keyward_usage").await, 81);
+    keys.revoke(&busy.record().id).await.unwrap();
+    keys.purge(&busy.record().id).await.unwrap();
+    assert_eq!(number(&path, "SELECT count(*) FROM keyward_usage_days").await, 0);
+    store.close().await.unwrap();
 }
 
 #[tokio::test]
