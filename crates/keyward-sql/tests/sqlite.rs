@@ -8,9 +8,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use common::{Folder, Listener, denied, guard, mode, number, other, script, set_mode, time_until};
+use keyward::clock::ManualClock;
 use keyward::key::State;
-use keyward::store::{Filter, KeyStore, News, RecordStore, Update, Use};
-use keyward::{Answer, Keys, Kind, Made, NewKey, Timestamp};
+use keyward::store::{Filter, KeyStore, News, RecordStore, Update};
+use keyward::{Answer, Guard, Keys, Kind, NewKey, Policy, Timestamp};
 use keyward_sql::{OpenErrorKind, SqliteStore};
 use sqlx::AssertSqlSafe;
 
@@ -558,15 +559,17 @@ async fn a_row_for_each_of_thirty_days_and_no_more() {
     let store = SqliteStore::open(&path).await.unwrap();
     let keys = Keys::new(store.clone());
     let (busy, idle) = (keys.create(NewKey::named("busy")).await.unwrap(), keys.create(NewKey::named("idle")).await.unwrap());
-    let note = |made: &Made, day: i64| {
-        let at = Timestamp::from_unix_seconds(day * 86_400);
-        store.used(&Use { id: &made.record().id, number: 0, at, client: None, source: None, better_digest: None });
-    };
-    note(&idle, 10);
-    for day in 10..50 {
-        note(&busy, day);
-        note(&busy, day);
+    let clock = ManualClock::at(Timestamp::EPOCH);
+    let policy = Policy::from_toml("test.toml", "").unwrap();
+    let guard = Guard::builder(policy).store(store.clone()).clock(clock.clone()).build().unwrap();
+    clock.advance(Duration::from_secs(10 * 86_400));
+    assert_eq!(denied(&guard, idle.secret().expose()).await, None);
+    for _ in 10..50 {
+        for _ in 0..2 {
+            assert_eq!(denied(&guard, busy.secret().expose()).await, None);
+        }
         keys.usage(&[busy.record().id]).await.unwrap();
+        clock.advance(Duration::from_secs(86_400));
     }
     // What is forgotten is so for every key, also for one that is not used any more.
     assert_eq!(number(&path, "SELECT count(*) FROM keyward_usage_days").await, 30);
