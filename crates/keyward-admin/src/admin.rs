@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, header};
 use keyward::account::AccountStore;
+use keyward::browser::Sender;
 use keyward::clock::Clock;
 use keyward::key::KeyPrefix;
 use keyward::scope::Scope;
@@ -20,7 +21,6 @@ use crate::builder::AdminBuilder;
 use crate::dashboard;
 use crate::fault::Refusal;
 use crate::incoming::Incoming;
-use crate::own_page;
 use crate::sessions::{self, FormToken, SESSION_COOKIE, Sessions};
 
 /// Accounts, sessions and the management of keys: a request in, a response out. Clones share it.
@@ -141,7 +141,7 @@ impl Parts {
         if request.head.method != Method::POST {
             return Err(Refusal::Method("POST"));
         }
-        if own_page::is_foreign(request.headers(), self.guard.policy().public_origin()) {
+        if self.is_foreign(request) {
             return Err(FOREIGN);
         }
         match place {
@@ -182,12 +182,18 @@ impl Parts {
         }
     }
 
+    /// R13, where no session says whose request it is, and the guard saw nothing to judge: whether another site's page sent it.
+    pub(crate) fn is_foreign(&self, request: &Incoming) -> bool {
+        Sender::of(request.headers(), self.guard.policy()) == Sender::OtherPage
+    }
+
     /// R13: a form that came with a cookie, and with no word of the browser about where from, has to carry the session's token.
     fn demand_own_form(&self, request: &Incoming, actor: Option<&Actor>) -> Result<(), Refusal> {
         let needs_token = !request.is_safe()
             && actor.is_some_and(|actor| actor.is_by_cookie)
             && request.could_be_a_form()
-            && !own_page::is_told(request.headers());
+            && !request.headers().contains_key(header::ORIGIN)
+            && !request.headers().contains_key("sec-fetch-site");
         if !needs_token {
             return Ok(());
         }

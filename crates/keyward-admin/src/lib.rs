@@ -35,8 +35,8 @@ mod dashboard;
 mod fault;
 mod form;
 mod incoming;
+mod json;
 mod keys;
-mod own_page;
 mod page;
 mod sessions;
 

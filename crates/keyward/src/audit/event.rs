@@ -36,7 +36,7 @@ pub struct AuditEvent<'a> {
     pub event_id: u128,
     /// The method, as sent.
     pub method: &'a str,
-    /// The path, as sent, without the query.
+    /// The path, as sent, without the query. What has the shape of a generated key, a session or a ticket ends in `***`.
     pub path: &'a str,
     /// The client's address, through the trusted proxies.
     pub client_ip: Option<IpAddr>,
@@ -132,7 +132,13 @@ impl AuditEvent<'static> {
 }
 
 impl<'a> AuditEvent<'a> {
-    pub(crate) fn of<H: Head + ?Sized>(guard: &Parts, trail: &'a Trail<'_, H>, end: &'a Result<Allowed, Kind>) -> Self {
+    /// `path` is what may be shown of it.
+    pub(crate) fn of<H: Head + ?Sized>(
+        guard: &Parts,
+        trail: &'a Trail<'_, H>,
+        path: &'a str,
+        end: &'a Result<Allowed, Kind>,
+    ) -> Self {
         let principal = match end {
             Ok(allowed) => allowed.principal(),
             Err(_) => trail.denied.as_ref(),
@@ -166,7 +172,7 @@ impl<'a> AuditEvent<'a> {
             request_id: trail.request_id.as_str(),
             event_id: guard.random.identifier(),
             method: trail.head.method(),
-            path: trail.head.path(),
+            path,
             client_ip: trail.client.address,
             client_ip_flagged: trail.client.flagged,
             key_status: if trail.has_presented(guard) { "present" } else { "absent" },
