@@ -17,13 +17,13 @@ use crate::configured;
 use crate::decision::{Decision, Kind, Pass};
 use crate::explain::Explanation;
 use crate::head::{Head, OwnedHead};
-use crate::key::{Peppers, Verifications};
-use crate::limit::{FailureBudget, Limits, LocalLimits};
+use crate::key::{Peppers, Record, Verifications};
+use crate::limit::{FailureBudget, Limits, LocalLimits, QuotaStanding};
 use crate::network::UnnamedClients;
 use crate::order::{Patience, Stop, judge};
 use crate::plan::HeaderPlan;
 use crate::policy::{ConfigError, Policy};
-use crate::proof::{Allowed, AuthenticatorName};
+use crate::proof::{Allowed, AuthenticatorName, quotas_of};
 use crate::random::{Random, SystemRandom};
 use crate::request_id::RequestId;
 use crate::respond::{self, Renderer};
@@ -225,6 +225,15 @@ impl Guard {
     /// What is taken out of requests before a handler sees them.
     pub fn strip(&self) -> crate::strip::Strip<'_> {
         crate::strip::Strip::new(&self.parts.policy)
+    }
+
+    /// How the quotas of a stored key stand now, for people who look at it; nothing is taken. They are the key's own, or else the
+    /// policy's `per_key`, and behind them those that all keys of its owner share.
+    ///
+    /// # Errors
+    /// The fault, when it cannot be told.
+    pub async fn quotas_of(&self, record: &Record) -> Result<Vec<QuotaStanding>, Fault> {
+        quotas_of(&self.parts, record).await
     }
 
     /// The policy.

@@ -2,12 +2,14 @@
 
 use keyward::Timestamp;
 use keyward::account::AccountJournalled;
+use keyward::key::KeyId;
 use keyward::store::Journalled;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::sign_ins::SignIn;
 use crate::actor::{Actor, Who};
+use crate::keys::{KeyIds, ShownId};
 
 /// What an entry is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,7 +65,8 @@ pub(crate) struct Entry {
     pub(crate) reason: Option<&'static str>,
     /// Who did it: `account ID`, `key ID`, or the program that acted.
     pub(crate) actor: Option<String>,
-    pub(crate) key_id: Option<String>,
+    /// As clients call it.
+    pub(crate) key_id: Option<ShownId>,
     pub(crate) key_name: Option<String>,
     /// Whose key it is.
     pub(crate) owner: Option<String>,
@@ -72,6 +75,9 @@ pub(crate) struct Entry {
     /// From where, where that is known.
     pub(crate) address: Option<String>,
     pub(crate) changes: Vec<Change>,
+    #[serde(skip)]
+    pub(super) key: Option<KeyId>,
+    /// Its row's number in its journal.
     #[serde(skip)]
     pub(super) number: u64,
 }
@@ -85,7 +91,7 @@ pub(crate) struct Change {
 }
 
 impl Entry {
-    pub(super) fn of_key(row: Journalled) -> Self {
+    pub(super) fn of_key(row: Journalled, ids: &KeyIds) -> Self {
         let text = |field: &str| text_of(row.after.as_ref().or(row.before.as_ref()), field);
         Self {
             id: format!("key-{}", row.number),
@@ -93,7 +99,8 @@ impl Entry {
             subject: Subject::Key,
             outcome: Outcome::Success,
             reason: None,
-            key_id: Some(row.key.to_string()),
+            key_id: Some(ids.shown(row.key.as_str())),
+            key: Some(row.key),
             key_name: text("name"),
             owner: text("owner"),
             account_id: None,
@@ -114,6 +121,7 @@ impl Entry {
             outcome: Outcome::Success,
             reason: None,
             key_id: None,
+            key: None,
             key_name: None,
             owner: None,
             account_id: Some(row.account.to_string()),
@@ -138,6 +146,7 @@ impl Entry {
             // Whoever failed is not known to be the account's owner.
             actor: account.as_ref().filter(|_| row.given.is_accepted()).map(|id| format!("account {id}")),
             key_id: None,
+            key: None,
             key_name: None,
             owner: None,
             account_id: account,

@@ -66,7 +66,7 @@ fn cells(entry: &Entry) -> [String; COLUMNS.len()] {
         entry.outcome.as_str().to_owned(),
         entry.reason.unwrap_or_default().to_owned(),
         optional(&entry.actor),
-        optional(&entry.key_id),
+        entry.key_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         optional(&entry.key_name),
         optional(&entry.owner),
         optional(&entry.account_id),

@@ -19,7 +19,10 @@ impl Parts {
     /// Rows of one journal behind a number, the oldest first.
     pub(super) async fn rows_behind(&self, subject: Subject, after: u64, limit: usize) -> Result<Vec<Entry>, Refusal> {
         Ok(match subject {
-            Subject::Key => self.keys.journal(after, limit).await?.into_iter().map(Entry::of_key).collect(),
+            Subject::Key => {
+                let rows = self.keys.journal(after, limit).await?;
+                rows.into_iter().map(|row| Entry::of_key(row, &self.key_ids)).collect()
+            }
             Subject::Account => {
                 self.accounts.account_journal(after, limit).wait().await?.into_iter().map(Entry::of_account).collect()
             }

@@ -63,7 +63,7 @@ impl Parts {
 
     /// `GET /api/v1/audit`.
     async fn audit(&self, form: &Form, actor: &Actor) -> Result<Answer, Refusal> {
-        let query = Query::read(form)?;
+        let query = Query::read(form, &self.key_ids)?;
         let found = self.page_of_audit(&query, actor).await?;
         match query.format {
             Format::Json => Ok(answer::json(StatusCode::OK, &Listed { items: &found.entries, next: found.next.as_deref() })),

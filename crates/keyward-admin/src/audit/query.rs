@@ -9,6 +9,7 @@ use super::entry::{Entry, Outcome, Subject};
 use super::fault;
 use crate::fault::{FieldFault, Refusal};
 use crate::form::Form;
+use crate::keys::KeyIds;
 
 /// What is asked for. Nothing set: all.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Query {
         ["format", "order", "after", "limit", "subject", "key", "account", "actor", "outcome", "from", "to"];
 
     /// Every fault at once. A field that is empty is one that is not there, as forms send it.
-    pub(crate) fn read(form: &Form) -> Result<Self, Refusal> {
+    pub(crate) fn read(form: &Form, ids: &KeyIds) -> Result<Self, Refusal> {
         let mut faults = Vec::new();
         form.unknown(&Self::FIELDS, &mut faults);
         let format =
@@ -89,7 +90,7 @@ impl Query {
             from_cursor: after.unwrap_or_else(|| Cursor::beginning(order.unwrap_or(Order::Newest))),
             limit: limit.unwrap_or(usual),
             subject: one_of(form, "subject", &mut faults, &subjects),
-            key: read(form, "key", &mut faults, "is no id of a key", |text| text.parse().ok()),
+            key: read(form, "key", &mut faults, "is no id of a key", |text| ids.read(text)),
             account: read(form, "account", &mut faults, "is no id of an account", |text| text.parse().ok()),
             actor: read(form, "actor", &mut faults, "", |text| Some(text.to_owned())),
             outcome: one_of(form, "outcome", &mut faults, &outcomes),
@@ -103,7 +104,7 @@ impl Query {
     pub(super) fn wants(&self, entry: &Entry) -> bool {
         let is = |wanted: Option<&str>, found: Option<&str>| wanted.is_none_or(|wanted| found == Some(wanted));
         self.subject.is_none_or(|subject| entry.subject == subject)
-            && is(self.key.as_ref().map(KeyId::as_str), entry.key_id.as_deref())
+            && self.key.is_none_or(|key| entry.key == Some(key))
             && is(self.account.as_ref().map(AccountId::as_str), entry.account_id.as_deref())
             && self.outcome.is_none_or(|outcome| entry.outcome == outcome)
             && self.from.is_none_or(|from| entry.at >= from)
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_told() {
-        let faults = |query: &str| match Query::read(&Form::read(query.as_bytes()).unwrap()) {
+        let faults = |query: &str| match Query::read(&Form::read(query.as_bytes()).unwrap(), &KeyIds::Texts) {
             Ok(_) => Vec::new(),
             Err(Refusal::Fields(faults)) => faults.into_iter().map(|fault| fault.field).collect(),
             Err(other) => panic!("{other:?}"),

@@ -62,7 +62,7 @@ impl Parts {
     pub(super) async fn audit_page(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
         self.demand_keys(actor).await?;
         let form = visit.request.query()?;
-        let query = Query::read(&form)?;
+        let query = Query::read(&form, &self.key_ids)?;
         let found = self.page_of_audit(&query, actor).await?;
         let now = self.clock.now().wall;
         let is_first = form.get("after").is_empty();
@@ -107,7 +107,7 @@ impl Row {
             actor: entry.actor.map(|name| if name == actor.name { "You".to_owned() } else { name }),
             what: what(entry.subject, &entry.action, entry.reason),
             is_failure: entry.outcome == Outcome::Failure,
-            key: entry.key_id.map(|id| (id, entry.key_name.unwrap_or_default())),
+            key: entry.key_id.map(|id| (id.to_string(), entry.key_name.unwrap_or_default())),
             account: entry.email,
             address: entry.address,
             changes: changes

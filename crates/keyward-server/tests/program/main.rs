@@ -10,6 +10,7 @@ mod forward_auth;
 mod generate;
 mod import;
 mod keys;
+mod keys_update;
 mod life;
 #[cfg(unix)]
 mod peppers;
