@@ -15,6 +15,7 @@ use keyward::{Authenticator, ConfigError, Fault, Guard, Keys, Policy, Random, Sy
 use crate::accounts::{Accounts, Hashing, Lockout, PasswordRules, Registration};
 use crate::actor::Actor;
 use crate::admin::{Admin, Parts, Settings};
+use crate::keys::KeyIds;
 use crate::sessions::Sessions;
 
 /// Sets up an [`Admin`].
@@ -26,6 +27,7 @@ pub struct AdminBuilder {
     sessions: Option<AddSessions>,
     has_accounts: bool,
     sharing: Option<Guard>,
+    key_ids: KeyIds,
     settings: Settings,
     passwords: PasswordRules,
     sink: Arc<dyn AuditSink>,
@@ -62,6 +64,7 @@ impl AdminBuilder {
             sessions: None,
             has_accounts: true,
             sharing: None,
+            key_ids: KeyIds::Texts,
             settings: Settings {
                 registration: Registration::default(),
                 idle: Duration::from_secs(60 * 60),
@@ -90,6 +93,12 @@ impl AdminBuilder {
     pub fn sharing(mut self, guard: &Guard) -> Self {
         self.sharing = Some(guard.clone());
         self
+    }
+
+    /// Who is signed in, for the application's own guard, before there is an [`Admin`]: so that the two can [share](Self::sharing)
+    /// what they count. With the scopes and times that are set by now.
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(self.accounts.clone(), self.settings.idle, self.settings.scopes.clone())
     }
 
     /// Somebody else's sessions in place of our own: an application that has people already. The authenticator is named `session`. An
@@ -144,6 +153,14 @@ impl AdminBuilder {
         Ok(self)
     }
 
+    /// Keys are called by numbers, 1, 2, 3 and so on, instead of by ids that tell nobody how many keys there are: for an API whose
+    /// clients take the `id` of a key for an integer. A number is given once for a store, ever. In the store, in logs and to the
+    /// command line, key 7 is `000000000007`; keys that are made elsewhere keep the ids that they have.
+    pub fn numbered_keys(mut self) -> Self {
+        self.key_ids = KeyIds::numbers();
+        self
+    }
+
     /// Where people sign in (`/dashboard/login`), and where they are led after it (`/dashboard`): local paths.
     pub fn pages(mut self, sign_in: impl Into<Box<str>>, start: impl Into<Box<str>>) -> Self {
         self.settings.sign_in_page = sign_in.into();
@@ -183,7 +200,7 @@ impl AdminBuilder {
         if self.settings.scopes.iter().any(|scope| scope.covers(Actor::ADMIN)) {
             return Err(AdminError::AdminForAll);
         }
-        let own_sessions = Sessions::new(self.accounts.clone(), self.settings.idle, self.settings.scopes.clone());
+        let own_sessions = self.sessions();
         let has_accounts = self.has_accounts && self.sessions.is_none();
         let policy = match self.policy {
             Some(policy) => policy,
@@ -213,6 +230,7 @@ impl AdminBuilder {
             accounts: self.accounts,
             own_sessions,
             has_accounts,
+            key_ids: self.key_ids,
             hashing,
             lockout: Lockout::new(),
             settings: self.settings,

@@ -7,6 +7,7 @@ use keyward::account::AccountRefused;
 use keyward::store::Refused;
 use keyward::{Fault, KeysError};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::accounts::AccountsError;
 use crate::answer::{self, Answer};
@@ -104,14 +105,12 @@ impl From<KeysError> for Refusal {
     }
 }
 
+/// RFC 9457.
 #[derive(Serialize)]
-struct Document<'d> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    r#type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+struct Problem<'d> {
+    r#type: &'static str,
     title: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
+    status: u16,
     detail: &'d str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'d [FieldFault],
@@ -164,23 +163,25 @@ impl Refusal {
         }
     }
 
-    /// As a problem document (RFC 9457), or in the short shape of services that have no such documents.
-    pub(crate) fn into_answer(self, as_problem: bool) -> Answer {
+    /// As a problem document (RFC 9457), or, in services that have no such documents, with this member.
+    pub(crate) fn into_answer(self, member: Option<&'static str>) -> Answer {
         self.log();
         let (detail, status) = (self.detail(), self.status());
         let errors = if let Self::Fields(faults) = &self { &faults[..] } else { &[] };
-        let document = Document {
-            r#type: as_problem.then_some("about:blank"),
-            title: as_problem.then(|| status.canonical_reason()).flatten(),
-            status: as_problem.then_some(status.as_u16()),
-            detail: &detail,
-            errors,
+        let mut answer = match member {
+            None => {
+                let title = status.canonical_reason();
+                let mut answer = answer::json(
+                    status,
+                    &Problem { r#type: "about:blank", title, status: status.as_u16(), detail: &detail, errors },
+                );
+                answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+                answer
+            }
+            Some(member) if errors.is_empty() => answer::json(status, &json!({ member: detail })),
+            Some(member) => answer::json(status, &json!({ member: detail, "errors": errors })),
         };
-        let mut answer = answer::json(status, &document);
         let headers = answer.headers_mut();
-        if as_problem {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        }
         self.set_headers(headers);
         match self {
             Self::Denied(answer) => *answer,

@@ -6,6 +6,7 @@
 mod accounts;
 mod actor;
 mod arguments;
+mod audit;
 mod configuration;
 mod confirm;
 mod database;
@@ -20,6 +21,7 @@ mod output;
 mod peppers;
 mod policy_check;
 mod policy_warnings;
+mod private_file;
 mod raw_request;
 mod scan;
 mod serve;
@@ -33,7 +35,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-use arguments::{Arguments, Command, PolicyCommand};
+use arguments::{Arguments, AuditCommand, Command, PolicyCommand};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Accounts(accounts) => accounts::run(&accounts),
         Command::Explain(explain) => explain::run(&explain),
         Command::Policy(PolicyCommand::Check(check)) => policy_check::run(&check),
+        Command::Audit(AuditCommand::Verify(verify)) => audit::verify::run(&verify),
         Command::Generate(generate) => generate::run(&generate),
         Command::Scan(scan) => scan::run(&scan),
         Command::Completions { shell } => completions(shell),

@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-pub(crate) mod installed;
 pub(crate) mod websocket;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -13,6 +13,7 @@ use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::Answer;
 use crate::fault::Refusal;
+use crate::keys::KeyIds;
 use crate::page::Page;
 
 #[derive(Template)]
@@ -46,7 +47,7 @@ impl Parts {
         let page = Page::<u64>::read(&visit.request.query()?, &[])?;
         let (rows, next) = self.page_of_journal(actor, &page).await?;
         let now = self.clock.now().wall;
-        let rows = rows.into_iter().map(|row| Row::of(row, actor, now)).collect();
+        let rows = rows.into_iter().map(|row| Row::of(row, &self.key_ids, actor, now)).collect();
         let audit = Audit { frame: visit.frame("audit"), rows, is_first: page.after.is_none(), next };
         page::page(visit, StatusCode::OK, &audit)
     }
@@ -74,7 +75,7 @@ fn is_of(row: &Journalled, actor: &Actor) -> bool {
 }
 
 impl Row {
-    fn of(row: Journalled, actor: &Actor, now: Timestamp) -> Self {
+    fn of(row: Journalled, ids: &KeyIds, actor: &Actor, now: Timestamp) -> Self {
         let told = row.after.as_ref().or(row.before.as_ref());
         Self {
             at: Moment::at(row.at, now),
@@ -88,7 +89,7 @@ impl Row {
                 "purge" => "Removed".to_owned(),
                 other => other.to_owned(),
             },
-            key: row.key.to_string(),
+            key: ids.shown(row.key.as_str()).to_string(),
             key_name: told.and_then(|told| told.get("name")).and_then(Value::as_str).unwrap_or_default().to_owned(),
             changes: changes(row.before.as_ref(), row.after.as_ref()),
         }

@@ -85,14 +85,15 @@ impl Parts {
     pub(super) async fn revoke_page(&self, visit: &Visit<'_>, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
         self.demand_keys(actor).await?;
         let told = self.told(&*self.own_key(actor, id).await?).await?;
-        let row = KeyRow::of(told, self.clock.now().wall);
+        let row = KeyRow::of(told, &self.key_ids, self.clock.now().wall);
         page::page(visit, StatusCode::OK, &Revoke { frame: visit.frame("keys"), row })
     }
 
     pub(super) async fn revoke_key_by_form(&self, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
         self.demand_keys(actor).await?;
         let revoked = self.revoke_own_key(actor, id).await?;
-        Ok(answer::see_other(&format!("/dashboard/keys/{}?done=revoked", revoked.record().id)))
+        let id = self.key_ids.shown(revoked.record().id.as_str());
+        Ok(answer::see_other(&format!("/dashboard/keys/{id}?done=revoked")))
     }
 
     async fn page_of_key(
@@ -129,7 +130,7 @@ impl Parts {
             grace_fault: faults.about("grace_seconds", "Grace"),
             // An address that says so is not enough: somebody else may have sent it.
             is_just_revoked: is_revoked && visit.request.query()?.get("done") == "revoked",
-            row: KeyRow::of(told, now),
+            row: KeyRow::of(told, &self.key_ids, now),
         };
         page::page(visit, status, &page)
     }

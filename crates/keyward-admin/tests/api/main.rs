@@ -7,3 +7,4 @@ mod cross_tenant;
 mod journey;
 mod limits_of_accounts;
 mod secrets;
+mod shapes;

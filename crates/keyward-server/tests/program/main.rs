@@ -2,6 +2,8 @@
 
 mod accounts;
 mod administration;
+mod audit_file;
+mod audit_verify;
 mod connections;
 mod explain;
 mod folder;
@@ -42,6 +44,8 @@ fn keyward() -> Command {
         "KEYWARD_REDIS_AWAY",
         "KEYWARD_REDIS_NODES",
         "KEYWARD_REDIS_NAMESPACE",
+        "KEYWARD_AUDIT",
+        "KEYWARD_AUDIT_KEY_FILE",
         "KEYWARD_LOG",
         "NO_COLOR",
     ] {
