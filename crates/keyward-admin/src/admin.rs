@@ -14,7 +14,7 @@ use keyward::key::KeyPrefix;
 use keyward::scope::Scope;
 use keyward::{Decision, Guard, Keys, Pass, Random, scopes};
 
-use crate::accounts::{Hashing, Lockout, PasswordRules, Registration};
+use crate::accounts::{Accounts, Hashing, Lockout, Registration};
 use crate::actor::{Actor, Who};
 use crate::answer::Answer;
 use crate::builder::AdminBuilder;
@@ -34,6 +34,7 @@ pub(crate) struct Parts {
     pub(crate) optional: Guard,
     pub(crate) keys: Keys,
     pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) upkeep: Accounts,
     pub(crate) own_sessions: Sessions,
     /// Whether people sign in here, and not elsewhere.
     pub(crate) has_accounts: bool,
@@ -50,7 +51,6 @@ pub(crate) struct Parts {
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) registration: Registration,
-    pub(crate) passwords: PasswordRules,
     pub(crate) idle: Duration,
     pub(crate) longest_session: Duration,
     /// What every account holds and may give.

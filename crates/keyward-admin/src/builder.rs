@@ -12,7 +12,7 @@ use keyward::key::{BadPrefix, KeyPrefix};
 use keyward::scope::{BadScope, Scope};
 use keyward::{Authenticator, ConfigError, Fault, Guard, Keys, Policy, Random, SystemRandom, ThreadPerJob, Workers};
 
-use crate::accounts::{Hashing, Lockout, PasswordRules, Registration};
+use crate::accounts::{Accounts, Hashing, Lockout, PasswordRules, Registration};
 use crate::actor::Actor;
 use crate::admin::{Admin, Parts, Settings};
 use crate::keys::KeyIds;
@@ -29,6 +29,7 @@ pub struct AdminBuilder {
     sharing: Option<Guard>,
     key_ids: KeyIds,
     settings: Settings,
+    passwords: PasswordRules,
     sink: Arc<dyn AuditSink>,
     workers: Arc<dyn Workers>,
     clock: Arc<dyn Clock>,
@@ -66,7 +67,6 @@ impl AdminBuilder {
             key_ids: KeyIds::Texts,
             settings: Settings {
                 registration: Registration::default(),
-                passwords: PasswordRules { shortest: PasswordRules::USUAL_SHORTEST },
                 idle: Duration::from_secs(60 * 60),
                 longest_session: Duration::from_secs(24 * 60 * 60),
                 scopes: scopes.collect(),
@@ -74,6 +74,7 @@ impl AdminBuilder {
                 sign_in_page: "/dashboard/login".into(),
                 start_page: "/dashboard".into(),
             },
+            passwords: PasswordRules::USUAL,
             sink: Arc::new(TracingSink::new()),
             workers: Arc::new(ThreadPerJob),
             clock: Arc::new(SystemClock::new()),
@@ -122,7 +123,7 @@ impl AdminBuilder {
 
     /// How many characters a password has at least (8). NIST SP 800-63B-4 asks for 15 where nothing else is asked for.
     pub fn shortest_password(mut self, characters: usize) -> Self {
-        self.settings.passwords.shortest = characters;
+        self.passwords.shortest = characters;
         self
     }
 
@@ -215,7 +216,14 @@ impl AdminBuilder {
         }
         let guard = guard.build()?;
         let hashing = Hashing::new(self.workers, self.random.clone())?;
+        let upkeep = Accounts {
+            passwords: self.passwords,
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            ..Accounts::new(self.keys.clone(), self.accounts.clone())
+        };
         Ok(Admin::new(Parts {
+            upkeep,
             optional: guard.optional(),
             guard,
             keys: self.keys,

@@ -9,16 +9,33 @@ use keyward::{Fault, KeysError};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::accounts::AccountsError;
 use crate::answer::{self, Answer};
 
 /// One field that is wrong, as the client calls it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct FieldFault {
+pub struct FieldFault {
     pub(crate) field: String,
     pub(crate) detail: String,
 }
 
 impl FieldFault {
+    /// Its name, like `email`.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// What is wrong with it, to be read behind its name.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// All of them in one line.
+    pub(crate) fn told(faults: &[Self]) -> String {
+        let told: Vec<String> = faults.iter().map(|fault| format!("`{}` {}", fault.field, fault.detail)).collect();
+        told.join("; ")
+    }
+
     pub(crate) fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { field: field.into(), detail: detail.into() }
     }
@@ -66,6 +83,17 @@ impl From<AccountRefused> for Refusal {
     }
 }
 
+impl From<AccountsError> for Refusal {
+    fn from(error: AccountsError) -> Self {
+        match error {
+            AccountsError::Fields(faults) => Self::Fields(faults),
+            AccountsError::Refused(refused) => refused.into(),
+            AccountsError::LastAdministrator => Self::Conflict(error.to_string()),
+            AccountsError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
 impl From<KeysError> for Refusal {
     fn from(error: KeysError) -> Self {
         match error {
@@ -92,10 +120,7 @@ impl Refusal {
     /// What a person reads of it.
     pub(crate) fn detail(&self) -> String {
         match self {
-            Self::Fields(faults) => {
-                let told: Vec<String> = faults.iter().map(|fault| format!("`{}` {}", fault.field, fault.detail)).collect();
-                told.join("; ")
-            }
+            Self::Fields(faults) => FieldFault::told(faults),
             Self::Unreadable(_, detail) | Self::Conflict(detail) => detail.clone(),
             Self::Unauthenticated(detail) | Self::Forbidden(detail) => (*detail).to_owned(),
             Self::NotFound => "There is nothing here.".to_owned(),

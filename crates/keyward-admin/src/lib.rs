@@ -40,7 +40,8 @@ mod keys;
 mod page;
 mod sessions;
 
-pub use accounts::{BadPassword, Registration};
+pub use accounts::{Accounts, AccountsError, BadPassword, NewAccount, Registration};
 pub use admin::Admin;
 pub use builder::{AdminBuilder, AdminError};
+pub use fault::FieldFault;
 pub use sessions::{SESSION_COOKIE, Sessions};

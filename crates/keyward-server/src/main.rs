@@ -4,6 +4,7 @@
 //! output; errors, progress and logs go to standard error.
 
 mod arguments;
+mod audit;
 mod configuration;
 mod database;
 mod explain;
@@ -15,6 +16,7 @@ mod output;
 mod peppers;
 mod policy_check;
 mod policy_warnings;
+mod private_file;
 mod raw_request;
 mod scan;
 mod serve;
@@ -28,7 +30,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-use arguments::{Arguments, Command, PolicyCommand};
+use arguments::{Arguments, AuditCommand, Command, PolicyCommand};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Keys(keys) => keys::run(&keys),
         Command::Explain(explain) => explain::run(&explain),
         Command::Policy(PolicyCommand::Check(check)) => policy_check::run(&check),
+        Command::Audit(AuditCommand::Verify(verify)) => audit::verify::run(&verify),
         Command::Generate(generate) => generate::run(&generate),
         Command::Scan(scan) => scan::run(&scan),
         Command::Completions { shell } => completions(shell),

@@ -62,6 +62,7 @@ mod request_id;
 mod resolve;
 mod respond;
 pub mod scope;
+mod seldom;
 mod sockets;
 mod source;
 pub mod store;

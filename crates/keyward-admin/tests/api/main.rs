@@ -2,6 +2,7 @@
 
 mod attacks;
 mod client;
+mod cost_of_registering;
 mod cross_tenant;
 mod journey;
 mod limits_of_accounts;

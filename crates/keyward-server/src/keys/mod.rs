@@ -3,6 +3,7 @@
 pub(crate) mod arguments;
 mod confirm;
 mod create;
+mod fields;
 mod identifier;
 mod import;
 mod list;
@@ -11,6 +12,7 @@ mod purge;
 mod revoke;
 mod rotate;
 mod show;
+mod update;
 mod verify;
 
 use std::process::ExitCode;
@@ -64,6 +66,7 @@ async fn run_command(arguments: &Keys) -> Result<ExitCode, Failure> {
         Command::Create(create) => create::run(&call, create).await,
         Command::List(list) => list::run(&call, list).await,
         Command::Show(show) => show::run(&call, show).await,
+        Command::Update(change) => update::run(&call, change).await,
         Command::Revoke(revoke) => revoke::run(&call, revoke).await,
         Command::Rotate(rotate) => rotate::run(&call, rotate).await,
         Command::Import(import) => import::run(&call, import).await,

@@ -1,6 +1,8 @@
 //! The program as its users meet it: a real process, real files and real sockets.
 
 mod administration;
+mod audit_file;
+mod audit_verify;
 mod connections;
 mod explain;
 mod folder;
@@ -8,6 +10,7 @@ mod forward_auth;
 mod generate;
 mod import;
 mod keys;
+mod keys_update;
 mod life;
 #[cfg(unix)]
 mod peppers;
@@ -40,6 +43,8 @@ fn keyward() -> Command {
         "KEYWARD_REDIS_AWAY",
         "KEYWARD_REDIS_NODES",
         "KEYWARD_REDIS_NAMESPACE",
+        "KEYWARD_AUDIT",
+        "KEYWARD_AUDIT_KEY_FILE",
         "KEYWARD_LOG",
         "NO_COLOR",
     ] {
