@@ -7,14 +7,20 @@ use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use keyward_behaviour::services::Installed;
 use serde_json::{Value, json};
 use support::websocket::{Ended, Socket, closed_at_once};
-use support::{Answer, Server, command, installed};
+use support::{Answer, Server, command};
 
 const LLMSTXT: &str = env!("CARGO_BIN_EXE_llmstxt");
 const KEY: &str = "D/C3ZDTFuT+bRp9AhhKExH1iMObvENfX+zCuyhSpgPs=";
 const ANOTHER_KEY: &str = "nYw1Q8zv0KcT4uXhJ6rGm3sBfE7dPaLo2iUq9ZtVxRk=";
 const UNAUTHORIZED: &str = r#"{"detail":"Unauthorized"}"#;
+
+/// The libraries of other languages that `tests/interop` pins.
+fn interop() -> Installed<'static> {
+    Installed::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop").as_ref(), env!("CARGO_TARGET_TMPDIR").as_ref())
+}
 
 fn start() -> Server {
     with_key(KEY)
@@ -194,12 +200,12 @@ fn exchange_tokens_with(library: impl FnOnce(&str) -> String, fewest: usize) {
 
 #[test]
 fn tokens_are_exchanged_with_pyjwt() {
-    exchange_tokens_with(|job| installed::python("pyjwt.py", job), 20);
+    exchange_tokens_with(|job| interop().python("pyjwt.py", job), 20);
 }
 
 #[test]
 fn tokens_are_exchanged_with_jose() {
-    exchange_tokens_with(|job| installed::node("jose.mjs", job), 10);
+    exchange_tokens_with(|job| interop().node("jose.mjs", job), 10);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::fault::Refusal;
 use crate::form::Form;
+use crate::json::OnceEach;
 
 /// A request that is answered here.
 #[derive(Debug)]
@@ -75,8 +76,10 @@ impl Incoming {
         }
         let unreadable = |detail: String| Refusal::Unreadable(StatusCode::BAD_REQUEST, detail);
         match serde_json::from_slice(&self.body) {
-            Ok(Value::Object(object)) => Ok(object),
-            Ok(_) => Err(unreadable("The body is JSON, but no object: send {\"name\": …}.".to_owned())),
+            Ok(OnceEach(object)) => Ok(object),
+            Err(_) if serde_json::from_slice::<Value>(&self.body).is_ok_and(|value| !value.is_object()) => {
+                Err(unreadable("The body is JSON, but no object: send {\"name\": …}.".to_owned()))
+            }
             Err(error) => Err(unreadable(format!(
                 "The body is no JSON: {} at line {}, column {}.",
                 kind_of(&error),
@@ -114,6 +117,7 @@ impl Incoming {
 fn kind_of(error: &serde_json::Error) -> &'static str {
     match error.classify() {
         serde_json::error::Category::Eof => "it ends too soon",
+        serde_json::error::Category::Data => OnceEach::TWICE,
         _ => "something is wrong",
     }
 }

@@ -30,21 +30,24 @@ mod accounts;
 mod actor;
 mod admin;
 mod answer;
+mod audit;
 mod builder;
 mod dashboard;
 mod fault;
 mod form;
 mod incoming;
+mod json;
 mod keys;
 #[cfg(feature = "openapi")]
 mod openapi;
-mod own_page;
 mod page;
 mod sessions;
 
-pub use accounts::{BadPassword, Registration};
+pub use accounts::{Accounts, AccountsError, BadPassword, NewAccount, Registration};
 pub use admin::Admin;
+pub use audit::{FailedAttempts, FailedAttemptsOf};
 pub use builder::{AdminBuilder, AdminError};
+pub use fault::FieldFault;
 #[cfg(feature = "openapi")]
 pub use openapi::documentation;
 pub use sessions::{SESSION_COOKIE, Sessions};

@@ -41,14 +41,18 @@ impl Address {
         // The error would tell pieces of what cannot be read, and one of them may be the password.
         let read = plain.as_deref().unwrap_or(url).into_connection_info();
         let read = read.map_err(|_| {
-            bad_address("write redis://USER:PASSWORD@HOST:PORT/DATABASE, and what is no letter or digit in the password as %XX")
+            let wrong = unreadable_part(url);
+            bad_address(&format!(
+                "{wrong}. Write redis://USER:PASSWORD@HOST:PORT/DATABASE, and what is no letter or digit in the password as %XX"
+            ))
         })?;
         Ok(Self { place: read.addr().clone(), tls, login: read.redis_settings().clone() })
     }
 
     /// What to look at where nothing comes of connecting.
-    pub(crate) fn check(&self) -> &'static str {
+    pub(crate) fn check(&self, has_been_there: bool) -> &'static str {
         match &self.tls {
+            _ if has_been_there => "check the network, its load, and whether it runs",
             Some(_) => {
                 "check the address, the network, its load, and whether its port speaks TLS: rediss:// is with it, redis:// without"
             }
@@ -77,6 +81,31 @@ impl Address {
             _ => Err(io::Error::new(io::ErrorKind::Unsupported, "no such kind of connection here")),
         }
     }
+}
+
+/// Which part it may be, told without repeating any of it.
+fn unreadable_part(url: &str) -> &'static str {
+    let Some((scheme, rest)) = url.split_once("://") else { return "it has no scheme" };
+    if !["redis", "rediss", "valkey", "valkeys", "redis+unix", "valkey+unix", "unix"].contains(&scheme) {
+        return "its scheme is none of redis, rediss, valkey, valkeys and redis+unix";
+    }
+    let (place, database) = rest.split_once('/').unwrap_or((rest, ""));
+    let host_and_port = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    // An IPv6 address has colons of its own, within brackets.
+    let (host, port) = match host_and_port.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (host_and_port, None),
+    };
+    if host.is_empty() {
+        return "it names no host, or its password has a character that has to be written otherwise";
+    }
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return "its port is no number up to 65535, or its password has a character that has to be written otherwise";
+    }
+    if !database.is_empty() && database.parse::<u32>().is_err() {
+        return "what follows its host is no number of a database";
+    }
+    "a part of it cannot be read"
 }
 
 fn bad_address(mend: &str) -> OpenError {
@@ -151,5 +180,30 @@ impl Tls {
 
     async fn connect(&self, _: &str, _: TcpStream) -> io::Result<Box<dyn Wire>> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "TLS needs this crate's feature `tls`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_not_repeated() {
+        for (url, part) in [
+            ("127.0.0.1:6379", "no scheme"),
+            ("http://127.0.0.1:6379", "scheme is none of"),
+            ("redis://", "names no host"),
+            ("redis://:canary@:6379", "names no host"),
+            ("redis://:canary@host:65536", "port is no number"),
+            ("redis://:canary@host:63x9/0", "port is no number"),
+            ("redis://:cana/ry@host:6379", "names no host"),
+            ("redis://:canary@host:6379/first", "no number of a database"),
+            ("redis://:canary@host/-1/x", "no number of a database"),
+            ("redis://:%ff@host/0", "a part of it"),
+        ] {
+            let Err(error) = Address::read(url, None) else { panic!("{url} was read") };
+            let text = error.to_string();
+            assert!(text.contains(part) && !text.contains("cana") && !text.contains("ry@"), "{url}: {text}");
+        }
     }
 }

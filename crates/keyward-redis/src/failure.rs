@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisError};
 
+use crate::name::Namespace;
+
 /// Why the server could not be asked. The text holds no secret.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
@@ -37,17 +39,18 @@ impl Failure {
     }
 
     /// The one place where errors of the driver are read.
-    pub(crate) fn of(error: &RedisError) -> Self {
+    pub(crate) fn of(error: &RedisError, namespace: &Namespace) -> Self {
         use FailureKind::{Away, Counter, Once, Refused};
         const AUTHENTICATE: &str = "check the user and the password in the address, and the server's ACL";
         let text = error.to_string();
         let (kind, mend) = match code(error, &text) {
             _ if error.kind() == ErrorKind::AuthenticationFailed => (Refused, AUTHENTICATE),
             "WRONGPASS" | "NOAUTH" => (Refused, AUTHENTICATE),
-            "NOPERM" => (
-                Refused,
-                "the user needs ~{NAMESPACE}:* and +evalsha +eval +script|load +time +hmget +hgetall +hset +hdel +pexpire",
-            ),
+            "NOPERM" => {
+                let names = namespace.everything();
+                let rights = "+evalsha +eval +script|load +time +hmget +hgetall +hset +hdel +pexpire";
+                return Self { kind: Refused, text: format!("it failed ({text}): for limits the user needs ~{names} {rights}") };
+            }
             "NOPROTO" => (Refused, "it is too old: Redis 6 or newer, or Valkey"),
             UNKNOWN => {
                 (Refused, "it lacks a command, or calls it otherwise: rename and switch off none that the user has to be allowed")
@@ -114,7 +117,7 @@ mod tests {
     fn what_a_server_says_within_a_script() {
         let kind = |said: &str| {
             let error = (ErrorKind::Server(ServerErrorKind::ResponseError), "response error", said.to_owned());
-            Failure::of(&RedisError::from(error)).kind
+            Failure::of(&RedisError::from(error), &Namespace::new("reports").unwrap()).kind
         };
         for (said, expected) in [
             (

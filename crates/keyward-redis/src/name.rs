@@ -52,6 +52,11 @@ impl Namespace {
         key
     }
 
+    /// What an ACL has to let a user use.
+    pub(crate) fn everything(&self) -> String {
+        format!("{{{}}}:*", self.0)
+    }
+
     /// Where used tickets are noted, all of them. Nothing of a ticket is in the name.
     pub(crate) fn tickets(&self) -> String {
         format!("{{{}}}:tickets", self.0)

@@ -1,5 +1,6 @@
 //! The connection that all clones share: used, given up, and made again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     uncounted: Seldom,
     /// `None` while the server is away; then exactly one task is there that will change that: see [`Breaker`].
     live: ArcSwapOption<Live>,
+    /// Whether the address is right: it was once.
+    has_been_live: AtomicBool,
     /// Why the server is away, and how long was waited before it was tried last.
     last: Mutex<(String, Duration)>,
 }
@@ -97,6 +100,7 @@ impl Shared {
             tally: Tally::default(),
             uncounted: Seldom::new(),
             live: ArcSwapOption::empty(),
+            has_been_live: AtomicBool::new(false),
             last: Mutex::new((String::new(), Duration::ZERO)),
         }
     }
@@ -117,6 +121,7 @@ impl Shared {
     pub(crate) async fn start(self: Arc<Self>, may_start_away: bool) -> Result<(), OpenError> {
         let failure = match self.open().await {
             Ok(live) => {
+                self.has_been_live.store(true, Ordering::Relaxed);
                 self.live.store(Some(live.clone()));
                 if live.breaker.opened() {
                     return Ok(());
@@ -192,13 +197,18 @@ impl Shared {
             }
             reply => reply,
         };
-        let reply = reply.map_err(|error: RedisError| Failure::of(&error))?;
+        let reply = reply.map_err(|error: RedisError| Failure::of(&error, &self.namespace))?;
         request.charge(&reply).ok_or_else(|| Failure::once("its answer makes no sense: is it Redis, and are its scripts?"))
     }
 
     /// A connection on which the script has run within the time-out, in as many tries as may fail.
     async fn open(self: &Arc<Self>) -> Result<Arc<Live>, Failure> {
-        let late = |_| Failure::away(format!("no connection within {CONNECTING:?}: {}", self.address.check()));
+        let late = |_| {
+            Failure::away(format!(
+                "no connection within {CONNECTING:?}: {}",
+                self.address.check(self.has_been_live.load(Ordering::Relaxed))
+            ))
+        };
         let live = tokio::time::timeout(CONNECTING, self.connect()).await.map_err(late)??;
         let mut last = Failure::late(self.pace.timeout);
         for _ in 0..self.pace.failures {
@@ -217,7 +227,7 @@ impl Shared {
         let configuration =
             AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None).set_pipeline_buffer_size(QUEUE);
         let made = MultiplexedConnection::new_with_config(&self.address.login, wire, configuration).await;
-        let (mut connection, driver) = made.map_err(|error| Failure::of(&error))?;
+        let (mut connection, driver) = made.map_err(|error| Failure::of(&error, &self.namespace))?;
         let breaker = Arc::new(Breaker::new());
         let (shared, watched) = (Arc::downgrade(self), breaker.clone());
         let driver = self.runtime.spawn(async move {
@@ -234,7 +244,7 @@ impl Shared {
         let key = self.namespace.key(Whose::Identity("keyward-redis", "rights"));
         let tried = redis::cmd("EVAL").arg(RIGHTS).arg(1).arg(key).query_async::<u64>(&mut connection).await;
         let live = Arc::new(live(connection));
-        loaded.and(tried).map_err(|error| Failure::of(&error))?;
+        loaded.and(tried).map_err(|error| Failure::of(&error, &self.namespace))?;
         Ok(live)
     }
 
@@ -281,11 +291,13 @@ async fn recover(shared: Weak<Shared>, Lost { why, mut wait }: Lost) {
     if tell(true, &why).is_none() {
         return;
     }
+    let mut told = why;
     loop {
         tokio::time::sleep(wait).await;
         let Some(shared) = shared.upgrade() else { return };
         match shared.open().await {
             Ok(live) => {
+                shared.has_been_live.store(true, Ordering::Relaxed);
                 shared.last.lock().unwrap_or_else(PoisonError::into_inner).1 = wait;
                 // Told before others can find it away again.
                 tell(false, "it counts again");
@@ -297,7 +309,13 @@ async fn recover(shared: Weak<Shared>, Lost { why, mut wait }: Lost) {
                 tell(true, "the connection ended at once: see its log, and whether it has room for another client");
             }
             Err(failure) => {
-                tracing::debug!(target: "keyward", failure = failure.text, "Redis is still away");
+                // Each try may fail in the same way. Another one may be mended by somebody else.
+                if told == failure.text {
+                    tracing::debug!(target: "keyward", reason = failure.text, "Redis is still away");
+                } else {
+                    tracing::warn!(target: "keyward", reason = failure.text, "Redis is still away, for another reason");
+                    told.clone_from(&failure.text);
+                }
                 shared.last.lock().unwrap_or_else(PoisonError::into_inner).0 = failure.text;
             }
         }

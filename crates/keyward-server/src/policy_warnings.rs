@@ -1,6 +1,9 @@
 //! What a policy says that has no effect in this program, or another one than it seems: no errors, since the same file may serve
 //! a program that has more parts.
 
+mod costs;
+mod lists;
+
 use std::ffi::OsString;
 
 use keyward::ConfigError;
@@ -45,6 +48,7 @@ struct Said {
     configured_keys: Vec<Spanned<ConfiguredKeys>>,
     access: Access,
     network: Network,
+    limits: Limits,
     routes: Vec<Route>,
     tickets: Tickets,
 }
@@ -65,6 +69,18 @@ struct Route {
     any_scope: Vec<String>,
     #[serde(default)]
     kinds: Vec<String>,
+    cost: Option<Spanned<u32>>,
+    allow: Option<Spanned<Vec<String>>>,
+    deny: Option<Spanned<Vec<String>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Limits {
+    per_key: Vec<String>,
+    per_owner: Vec<String>,
+    per_address: Vec<String>,
+    per_policy: Vec<String>,
 }
 
 impl Route {
@@ -96,6 +112,8 @@ struct Access {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Network {
+    allow: Option<Spanned<Vec<String>>>,
+    deny: Option<Spanned<Vec<String>>>,
     trusted_proxies: Option<Spanned<Vec<String>>>,
     insecure_trust_all_proxies: Option<Spanned<bool>>,
     trusted_hops: Option<Spanned<u32>>,
@@ -157,7 +175,8 @@ impl PolicyText {
 
     /// Everything that means less than it says.
     pub(crate) fn warnings(&self) -> Vec<Warning> {
-        let mut warnings = [self.not_carried_out(), self.without_keys(), self.proxies(), self.below_only()].concat();
+        let mut warnings =
+            [self.not_carried_out(), self.without_keys(), self.proxies(), self.lists(), self.costs(), self.below_only()].concat();
         warnings.sort_by_key(|warning| warning.line);
         warnings
     }

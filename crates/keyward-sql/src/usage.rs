@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use keyward::Timestamp;
 use keyward::key::KeyId;
-use keyward::store::{Attribution, Change, SlotUsage};
+use keyward::store::{Attribution, Change, DailyCounts, Day, SlotUsage};
 use tokio::sync::Notify;
 
-use crate::connection::{CHUNK, Row, values};
+use crate::connection::{CHUNK, Dialect, Row, Session, values};
 use crate::database::Shared;
 use crate::failure::{Failure, Outcome};
 
@@ -36,6 +36,11 @@ pub(crate) async fn flush_now_and_then(shared: Weak<Shared>, asked: Arc<Notify>,
         }
     }
 }
+
+const FORGET: &str = "DELETE FROM keyward_usage_days WHERE (key_id, number, day) IN \
+    (SELECT key_id, number, day FROM keyward_usage_days WHERE day <= $1 ORDER BY day LIMIT $2)";
+const FORGET_TOGETHER: &str = "DELETE FROM keyward_usage_days WHERE (key_id, number, day) IN \
+    (SELECT key_id, number, day FROM keyward_usage_days WHERE day <= $1 ORDER BY day LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
 impl Shared {
     /// Writes all uses that are not written yet. Takes no revision: nobody has to reread a record for it.
@@ -101,7 +106,37 @@ impl Shared {
             });
             session.run(sql, values.collect()).await?;
         }
+        self.write_days(&mut session, usage).await?;
         session.commit().await
+    }
+
+    async fn write_days(&self, session: &mut Session, usage: &[SlotUsage]) -> Outcome<()> {
+        let days = usage.iter().flat_map(|usage| usage.days.iter().map(move |(day, count)| (usage, day, count)));
+        let days: Vec<(&SlotUsage, Day, u64)> = days.collect();
+        for chunk in days.chunks(CHUNK) {
+            let places = session.dialect().values(chunk.len(), 4);
+            let sql = format!(
+                "WITH given (key_id, number, day, count) AS ({places}) \
+                 INSERT INTO keyward_usage_days (key_id, number, day, count) \
+                 SELECT g.key_id, g.number, g.day, g.count FROM given g \
+                 WHERE EXISTS (SELECT 1 FROM keyward_keys k WHERE k.id = g.key_id) \
+                 ON CONFLICT (key_id, number, day) DO UPDATE SET count = keyward_usage_days.count + excluded.count"
+            );
+            let values = chunk.iter().flat_map(|(usage, day, count)| {
+                let count = i64::try_from(*count).unwrap_or(i64::MAX);
+                values![usage.id.as_str(), i64::from(usage.number), day.number(), count]
+            });
+            session.run(sql, values.collect()).await?;
+        }
+        let Some(latest) = days.iter().map(|(_, day, _)| *day).max() else { return Ok(()) };
+        // A few each time, and there is always a next time: a day of a million keys is not forgotten while others wait.
+        let forget = match session.dialect() {
+            Dialect::Sqlite => FORGET,
+            // What another node is just now forgetting is left to it: so this waits for nobody.
+            Dialect::Postgres => FORGET_TOGETHER,
+        };
+        let last_forgotten = latest.before(DailyCounts::DAYS).number();
+        session.run(forget, values![last_forgotten, CHUNK as i64]).await.map(drop)
     }
 
     /// What is stored, and what was noted until now.
@@ -122,19 +157,46 @@ impl Shared {
                 let usage = usage?;
                 by_id.entry(usage.id).or_default().push(usage);
             }
+            let sql = format!(
+                "WITH given (key_id) AS ({places}) \
+                 SELECT d.key_id, d.number, d.day, d.count FROM keyward_usage_days d \
+                 WHERE d.key_id IN (SELECT key_id FROM given)"
+            );
+            let rows = self.read(sql, || chunk.iter().map(|id| id.as_str().into()).collect()).await?;
+            for row in &rows {
+                let (id, number, day, count) = read_day(row)?;
+                let of_key = by_id.get_mut(&id).into_iter().flatten();
+                of_key.filter(|usage| usage.number == number).for_each(|usage| usage.days.add(day, count));
+            }
         }
         Ok(ids.iter().filter_map(|id| by_id.remove(id)).flatten().collect())
     }
 }
 
+fn damaged(id: &str, table: &str) -> Failure {
+    Failure::fault(format!("a row of key {id} in {table} is damaged: delete it"))
+}
+
+fn read_day(row: &Row) -> Outcome<(KeyId, u32, Day, u64)> {
+    let id: String = row.get(0)?;
+    let bad = || damaged(&id, "keyward_usage_days");
+    Ok((
+        id.parse().map_err(|_| bad())?,
+        u32::try_from(row.get::<i64>(1)?).map_err(|_| bad())?,
+        Day::numbered(row.get(2)?),
+        u64::try_from(row.get::<i64>(3)?).map_err(|_| bad())?,
+    ))
+}
+
 fn read_usage(row: &Row) -> Outcome<SlotUsage> {
     let id: String = row.get(0)?;
-    let bad = || Failure::fault(format!("a row of key {id} in keyward_usage is damaged: delete it"));
+    let bad = || damaged(&id, "keyward_usage");
     let (network, source): (Option<String>, Option<String>) = (row.get(4)?, row.get(5)?);
     Ok(SlotUsage {
         id: id.parse().map_err(|_| bad())?,
         number: u32::try_from(row.get::<i64>(1)?).map_err(|_| bad())?,
         count: u64::try_from(row.get::<i64>(2)?).map_err(|_| bad())?,
+        days: DailyCounts::default(),
         last_used: Timestamp::from_unix_nanoseconds(row.get(3)?),
         network: network.map(|network| network.parse()).transpose().map_err(|_| bad())?,
         source: source.map(|source| source.parse()).transpose().map_err(|_| bad())?,

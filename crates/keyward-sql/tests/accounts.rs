@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use common::{Folder, Listener, denied, guard, number, other, script};
-use keyward::account::{Account, AccountChange, AccountId, AccountStore, PasswordHash, Session};
+use keyward::account::{Account, AccountChange, AccountId, AccountRefused, AccountStore, PasswordHash, Session};
 use keyward::store::{Attribution, News, RecordStore};
 use keyward::{Keys, NewKey, SystemRandom, Timestamp};
 use keyward_behaviour::services::postgres::Postgres;
@@ -62,7 +62,7 @@ fn to_first_version() -> String {
     let (_, tables) =
         include_str!("../src/schema.sql").split_once("-- People who look after keys, and their sessions.\n").unwrap();
     format!(
-        "ALTER TABLE keyward_keys DROP COLUMN resource_pattern; DROP TABLE keyward_account_store; DROP TABLE keyward_account_journal; DROP TABLE keyward_sessions; DROP TABLE keyward_accounts; \
+        "ALTER TABLE keyward_keys DROP COLUMN resource_pattern; DROP TABLE keyward_usage_days; DROP TABLE keyward_account_store; DROP TABLE keyward_account_journal; DROP TABLE keyward_sessions; DROP TABLE keyward_accounts; \
          {tables} \
          INSERT INTO keyward_accounts VALUES ('old', 'old@example.com', '', '', '', 1, 0); \
          INSERT INTO keyward_sessions VALUES ('\\x00', 'old', 0, 0, 0); \
@@ -83,7 +83,7 @@ async fn an_older_sqlite_database_gets_the_tables_and_keeps_its_keys() {
 
     let refused = SqliteStore::builder(&path).read_only().open().await.unwrap_err();
     assert_eq!(refused.kind(), OpenErrorKind::Version);
-    assert!(refused.to_string().contains("version 1 of the schema and needs 3: open it for writing once"), "{refused}");
+    assert!(refused.to_string().contains("version 1 of the schema and needs 4: open it for writing once"), "{refused}");
     assert_eq!(number(&path, "SELECT version FROM keyward_store").await, 1);
     assert_eq!(number(&path, "SELECT count(*) FROM keyward_accounts").await, 1);
 
@@ -94,7 +94,7 @@ async fn an_older_sqlite_database_gets_the_tables_and_keeps_its_keys() {
         assert!(denied(&guard(store.clone()), revoked.secret().expose()).await.is_some());
         assert_eq!(store.journal(0, 10).wait().await.unwrap().len(), 3);
     }
-    assert_eq!(number(&path, "SELECT version FROM keyward_store").await, 3);
+    assert_eq!(number(&path, "SELECT version FROM keyward_store").await, 4);
     let store = SqliteStore::open(&path).await.unwrap();
     assert!(store.accounts(None, 10).wait().await.unwrap().is_empty());
     let grace = account("grace");
@@ -119,7 +119,7 @@ async fn an_older_postgres_database_gets_the_tables_and_keeps_its_keys() {
 
     let refused = PostgresStore::builder(&url).read_only().connect().await.unwrap_err();
     assert_eq!(refused.kind(), OpenErrorKind::Version);
-    assert!(refused.to_string().contains("version 1 of the schema and needs 3: open it for writing once"), "{refused}");
+    assert!(refused.to_string().contains("version 1 of the schema and needs 4: open it for writing once"), "{refused}");
     assert_eq!(server.query(&url, "SELECT version FROM keyward_store").unwrap(), "1");
 
     let opening: Vec<_> = (0..4)
@@ -133,7 +133,7 @@ async fn an_older_postgres_database_gets_the_tables_and_keeps_its_keys() {
         assert_eq!(denied(&guard(store.clone()), made.secret().expose()).await, None);
         store.close().await.unwrap();
     }
-    assert_eq!(server.query(&url, "SELECT version FROM keyward_store").unwrap(), "3");
+    assert_eq!(server.query(&url, "SELECT version FROM keyward_store").unwrap(), "4");
     let store = PostgresStore::connect(&url).await.unwrap();
     assert!(store.accounts(None, 10).wait().await.unwrap().is_empty());
     let grace = add(&store, "grace").await;
@@ -201,6 +201,50 @@ async fn in_postgres_a_change_and_its_row_and_what_it_ends_are_made_together() {
     let store = PostgresStore::connect(&url).await.unwrap();
     let sql = "ALTER TABLE keyward_account_journal ADD CHECK (number < 0) NOT VALID";
     is_made_together(&store, async || drop(server.query(&url, sql).unwrap())).await;
+}
+
+/// Whoever registers must not learn by its cost that an address is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_postgres_an_address_that_is_taken_costs_as_many_statements_and_a_commit() {
+    let (server, url) = database();
+    PostgresStore::connect(&url).await.unwrap().close().await.unwrap();
+    let name = url.rsplit('/').next().unwrap();
+    server.query(&url, &format!("ALTER DATABASE {name} SET log_statement = 'all'")).unwrap();
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let statements = async |name: &str| {
+        let before = server.log().len();
+        let added = store.add_account(account(name), false, by()).wait().await.unwrap();
+        let log = server.log()[before..].to_owned();
+        // The watcher asks about keys meanwhile.
+        let is_of_accounts =
+            |line: &&str| ["keyward_account", "BEGIN", "COMMIT", "ROLLBACK"].iter().any(|word| line.contains(word));
+        let lines: Vec<String> =
+            log.lines().filter(|line| line.contains("LOG:  ")).filter(is_of_accounts).map(str::to_owned).collect();
+        (added.is_ok(), lines)
+    };
+    let (is_added, free) = statements("grace").await;
+    let (is_added_again, taken) = statements("grace").await;
+    assert!(is_added && !is_added_again && free.len() >= 6, "{free:#?}");
+    assert_eq!(free.len(), taken.len(), "{free:#?} {taken:#?}");
+    assert!([&free, &taken].iter().all(|lines| lines.last().unwrap().ends_with("COMMIT")), "{free:#?} {taken:#?}");
+    a_number_is_left_out(&store).await;
+}
+
+#[tokio::test]
+async fn in_sqlite_an_address_that_is_taken_costs_a_commit() {
+    let folder = Folder::new();
+    let store = SqliteStore::open(folder.join("keys.db")).await.unwrap();
+    add(&store, "grace").await;
+    let refused = store.add_account(account("grace"), false, by()).wait().await.unwrap();
+    assert_eq!(refused, Err(AccountRefused::AddressTaken));
+    a_number_is_left_out(&store).await;
+}
+
+/// The number of an account that was refused was committed, and no row of the journal has it.
+async fn a_number_is_left_out(store: &impl AccountStore) {
+    add(store, "alan").await;
+    let numbers: Vec<u64> = store.account_journal(0, 10).wait().await.unwrap().iter().map(|row| row.number).collect();
+    assert_eq!(numbers, [1, 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,9 +8,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use common::{Folder, Listener, denied, guard, mode, number, other, script, set_mode, time_until};
+use keyward::clock::ManualClock;
 use keyward::key::State;
 use keyward::store::{Filter, KeyStore, News, RecordStore, Update};
-use keyward::{Answer, Keys, Kind, NewKey, Timestamp};
+use keyward::{Answer, Guard, Keys, Kind, NewKey, Policy, Timestamp};
 use keyward_sql::{OpenErrorKind, SqliteStore};
 use sqlx::AssertSqlSafe;
 
@@ -549,6 +550,35 @@ async fn uses_are_written_on_close_and_are_no_change() {
     store.close().await.unwrap();
     assert_eq!(number(&path, "SELECT count FROM keyward_usage").await, 4);
     assert_eq!(number(&path, "SELECT revision FROM keyward_store").await, revision);
+}
+
+#[tokio::test]
+async fn a_row_for_each_of_thirty_days_and_no_more() {
+    let folder = Folder::new();
+    let path = folder.join("keys.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let keys = Keys::new(store.clone());
+    let (busy, idle) = (keys.create(NewKey::named("busy")).await.unwrap(), keys.create(NewKey::named("idle")).await.unwrap());
+    let clock = ManualClock::at(Timestamp::EPOCH);
+    let policy = Policy::from_toml("test.toml", "").unwrap();
+    let guard = Guard::builder(policy).store(store.clone()).clock(clock.clone()).build().unwrap();
+    clock.advance(Duration::from_secs(10 * 86_400));
+    assert_eq!(denied(&guard, idle.secret().expose()).await, None);
+    for _ in 10..50 {
+        for _ in 0..2 {
+            assert_eq!(denied(&guard, busy.secret().expose()).await, None);
+        }
+        keys.usage(&[busy.record().id]).await.unwrap();
+        clock.advance(Duration::from_secs(86_400));
+    }
+    // What is forgotten is so for every key, also for one that is not used any more.
+    assert_eq!(number(&path, "SELECT count(*) FROM keyward_usage_days").await, 30);
+    assert_eq!(number(&path, "SELECT min(day) FROM keyward_usage_days").await, 20);
+    assert_eq!(number(&path, "SELECT sum(count) FROM keyward_usage").await, 81);
+    keys.revoke(&busy.record().id).await.unwrap();
+    keys.purge(&busy.record().id).await.unwrap();
+    assert_eq!(number(&path, "SELECT count(*) FROM keyward_usage_days").await, 0);
+    store.close().await.unwrap();
 }
 
 #[tokio::test]

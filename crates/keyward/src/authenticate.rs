@@ -11,7 +11,7 @@ use crate::decision::Kind;
 use crate::guard::{Asked, NamedAuthenticator, Parts};
 use crate::head::Head;
 use crate::key;
-use crate::order::{Patience, Stop, unavailable};
+use crate::order::{Patience, Stop};
 use crate::proof::{AuthenticatorName, Shut, Verdict, Verified};
 use crate::resolve::{Candidate, Candidates};
 use crate::store::Presented;
@@ -191,7 +191,7 @@ async fn try_one<'r, H: Head + ?Sized>(
     // In memory, looking first costs a good key nothing; a wrong check must not cost a trip (R7.1).
     let is_damaged = || key::is_damaged(presented.expose(), |prefix| store.binds(prefix));
     let record = match store.find(&presented) {
-        Answer::Ready(found) => found.map_err(|fault| unavailable(&fault))?,
+        Answer::Ready(found) => found?,
         Answer::Pending(_) if is_damaged() => None,
         pending @ Answer::Pending(_) => patience.get(untried_if_spent(guard, trail, pending)?).await?,
     };

@@ -10,24 +10,25 @@ use std::task::{Context, Poll, Waker};
 use http::HeaderName;
 
 use crate::answer::{Answer, Fault};
-use crate::audit::{AuditEvent, AuditSink, TracingSink};
+use crate::audit::{AuditEvent, AuditSink, TracingSink, shown_path};
 use crate::authenticator::Authenticator;
 use crate::clock::{Clock, SystemClock};
 use crate::configured;
 use crate::decision::{Decision, Kind, Pass};
 use crate::explain::Explanation;
 use crate::head::{Head, OwnedHead};
-use crate::key::{Peppers, Verifications};
-use crate::limit::{FailureBudget, Limits, LocalLimits};
+use crate::key::{Peppers, Record, Verifications};
+use crate::limit::{FailureBudget, Limits, LocalLimits, QuotaStanding};
 use crate::network::UnnamedClients;
 use crate::order::{Patience, Stop, judge};
 use crate::plan::HeaderPlan;
 use crate::policy::{ConfigError, Policy};
-use crate::proof::{Allowed, AuthenticatorName};
+use crate::proof::{Allowed, AuthenticatorName, quotas_of};
 use crate::random::{Random, SystemRandom};
 use crate::request_id::RequestId;
 use crate::respond::{self, Renderer};
 use crate::scope::Requirement;
+use crate::seldom::Seldom;
 use crate::sockets::Sockets;
 use crate::store::KeyStore;
 use crate::ticket::{Signing, Tickets};
@@ -79,6 +80,8 @@ pub(crate) struct Parts {
     /// Whether some rule needs the client's address (R2.3).
     pub(crate) needs_client: bool,
     pub(crate) unnamed_clients: UnnamedClients,
+    /// What could not be decided.
+    pub(crate) faults: Seldom,
     /// R15, decided once.
     pub(crate) open: bool,
 }
@@ -151,9 +154,11 @@ impl Guard {
         let end = match judge(parts, &mut trail, Patience::Waits).await {
             Ok(allowed) => Ok(allowed),
             Err(Stop::Denied(kind)) => Err(kind),
+            Err(Stop::Faulted(fault)) => Err(trail.unavailable(fault)),
             Err(Stop::WouldWait) => Err(Kind::Unavailable),
         };
         let end = trail.charge_failures(parts, end).await;
+        parts.tell_fault(&trail);
         let mut trace = *trail.trace.take().unwrap_or_default();
         let client = trail.client;
         trace.step("answer", end.as_ref().map_or_else(|kind| kind.to_string(), |allowed| allowed.reason().to_owned()));
@@ -187,7 +192,7 @@ impl Guard {
         trail.source = pass.principal().and_then(crate::Principal::source);
         trail.denied = pass.principal().cloned();
         trail.unmet = unmet;
-        let told = self.parts.sink.record(&AuditEvent::of(&self.parts, &trail, &Err(kind)));
+        let told = self.parts.sink.record(&AuditEvent::of(&self.parts, &trail, &shown_path(head.path()), &Err(kind)));
         let denial = respond::denied(&self.parts, &trail, kind);
         let log = |told: Result<(), Fault>| {
             if let Err(fault) = told {
@@ -222,6 +227,15 @@ impl Guard {
         crate::strip::Strip::new(&self.parts.policy)
     }
 
+    /// How the quotas of a stored key stand now, for people who look at it; nothing is taken. They are the key's own, or else the
+    /// policy's `per_key`, and behind them those that all keys of its owner share.
+    ///
+    /// # Errors
+    /// The fault, when it cannot be told.
+    pub async fn quotas_of(&self, record: &Record) -> Result<Vec<QuotaStanding>, Fault> {
+        quotas_of(&self.parts, record).await
+    }
+
     /// The policy.
     pub fn policy(&self) -> &Policy {
         &self.parts.policy
@@ -233,6 +247,7 @@ impl Guard {
         let end = match judge(parts, &mut trail, patience).await {
             Err(Stop::WouldWait) => return None,
             Err(Stop::Denied(kind)) => Err(kind),
+            Err(Stop::Faulted(fault)) => Err(trail.unavailable(fault)),
             Ok(allowed) => Ok(allowed),
         };
         // A denial that came before the limits; behind them there was nothing to charge.
@@ -246,8 +261,9 @@ impl Guard {
     async fn tell<H: Head + ?Sized>(&self, trail: &mut Trail<'_, H>, end: Result<Allowed, Kind>, patience: Patience) -> Decision {
         let parts = &*self.parts;
         let mut end = trail.charge_failures(parts, end).await;
+        parts.tell_fault(trail);
         if !end.as_ref().is_ok_and(Allowed::is_unguarded) {
-            let told = parts.sink.record(&AuditEvent::of(parts, trail, &end));
+            let told = parts.sink.record(&AuditEvent::of(parts, trail, &shown_path(trail.head.path()), &end));
             let told = match (told, patience) {
                 (Answer::Ready(told), _) => told,
                 (Answer::Pending(later), Patience::Waits) => later.await,
@@ -313,6 +329,17 @@ impl Parts {
             NamedAuthenticator { name: AuthenticatorName::Store, asked: Asked::Store(store) } => Some(store),
             _ => None,
         })
+    }
+
+    /// Logs, once a second at most, why requests cannot be decided: what fails does so for each of them, and each has its audit event.
+    fn tell_fault<H: Head + ?Sized>(&self, trail: &Trail<'_, H>) {
+        const SECOND: u64 = 1_000_000_000;
+        if let Some(fault) = &trail.fault
+            && let Some(requests) = self.faults.due(trail.now.steady, SECOND)
+        {
+            let request_id = trail.request_id.as_str();
+            tracing::error!(target: "keyward", %fault, request_id, requests, "requests could not be decided; this is the last of them");
+        }
     }
 }
 
@@ -505,6 +532,7 @@ impl GuardBuilder {
             renderer: self.renderer,
             needs_client,
             unnamed_clients: UnnamedClients::default(),
+            faults: Seldom::default(),
             open,
             policy,
         };

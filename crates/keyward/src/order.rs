@@ -51,8 +51,16 @@ pub(crate) async fn judge<'r, H: Head + ?Sized>(
 /// How a decision ends before its end.
 pub(crate) enum Stop {
     Denied(Kind),
+    /// A fault is never an answer about a key (promise 2).
+    Faulted(Fault),
     /// Somebody would have to be waited for. Nothing has been charged or told.
     WouldWait,
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Faulted(fault)
+    }
 }
 
 impl From<Kind> for Stop {
@@ -75,14 +83,8 @@ impl Patience {
             (Self::GivesUp, Answer::Pending(_)) => return Err(Stop::WouldWait),
             (Self::Waits, Answer::Pending(later)) => later.await,
         };
-        result.map_err(|fault| Stop::Denied(unavailable(&fault)))
+        result.map_err(Stop::Faulted)
     }
-}
-
-/// A fault is never an answer about a key (promise 2), and its text is for the operator alone.
-pub(crate) fn unavailable(fault: &Fault) -> Kind {
-    tracing::error!(target: "keyward", %fault, "a request could not be decided");
-    Kind::Unavailable
 }
 
 fn candidates<'r, H: Head + ?Sized>(guard: &'r Parts, trail: &mut Trail<'r, H>) -> Result<Candidates<'r>, Kind> {

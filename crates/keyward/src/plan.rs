@@ -4,11 +4,12 @@ use http::{HeaderName, header};
 use smallvec::SmallVec;
 
 use crate::authenticator::{Ambient, Authenticator};
+use crate::browser::{Sender, is_origin, only};
 use crate::clock::Now;
 use crate::head::{Head, Wanted};
 use crate::network::ClientHeader;
 use crate::policy::Policy;
-use crate::source::{Place, each_cookie, is_token_byte, trim_blanks};
+use crate::source::{Place, is_token_byte, trim_blanks};
 use crate::websocket::{Handshake, is_key};
 
 /// The wanted headers, and at which place each stands.
@@ -148,10 +149,14 @@ impl HeaderPlan {
     ///
     /// Wider than [`HeaderPlan::asks_for_websocket_in`]: axum finds `upgrade` anywhere within `Connection`, and actix-web `websocket`
     /// anywhere within `Upgrade`. To read as they do was refused, since the next version may read otherwise; but there is no
-    /// answering a handshake without its key.
+    /// answering a handshake without its key. Over HTTP/2 and HTTP/3 a CONNECT opens one, and it has none (RFC 8441).
     pub(crate) fn may_open_websocket<H: Head + ?Sized>(&self, head: &H) -> bool {
         let has_key = || !self.values(head, self.websocket_key).is_empty();
-        (head.method() == "GET" && has_key()) || self.asks_for_websocket_in(head)
+        match head.method() {
+            "CONNECT" => true,
+            "GET" => has_key() || self.asks_for_websocket_in(head),
+            _ => false,
+        }
     }
 
     fn asks_for_websocket_in<H: Head + ?Sized>(&self, head: &H) -> bool {
@@ -214,25 +219,21 @@ impl HeaderPlan {
             return true;
         }
         let origins = self.values(head, self.origin);
-        let is = |known: &str| matches!(origins[..], [origin] if trim_blanks(origin).eq_ignore_ascii_case(known.as_bytes()));
+        let is = |known: &str| matches!(origins[..], [origin] if is_origin(origin, known));
         if is_handshake && policy.websocket.origins.iter().any(|friend| is(friend)) {
             // A friend's page is another site: its handshakes say so.
             return true;
         }
-        let is_cross_site = |site: &&[u8]| trim_blanks(site).eq_ignore_ascii_case(b"cross-site");
-        let is_own = policy.public_origin.as_ref().is_some_and(|own| is(own));
-        let says_nothing = origins.is_empty() && !is_handshake;
-        (is_own || says_nothing) && !self.values(head, self.fetch_site).iter().any(is_cross_site)
+        let sites = self.values(head, self.fetch_site);
+        match Sender::told(&origins, sites.iter().copied(), policy.public_origin()) {
+            Sender::OwnPage => true,
+            Sender::Untold => !is_handshake,
+            Sender::OtherPage => false,
+        }
     }
 
     pub(crate) fn ambient<'r, H: Head + ?Sized>(&'r self, own: &dyn Authenticator, head: &'r H, now: Now) -> Ambient<'r> {
-        let cookie = own.cookie().and_then(|name| {
-            let lines = self.values(head, self.cookie);
-            let mut named =
-                each_cookie(lines.iter().copied()).filter(|(cookie, _)| *cookie == name.as_bytes()).map(|(_, value)| value);
-            // A doubled session cookie is absent (R6.4): which of the two an attacker planted cannot be known.
-            named.next().filter(|_| named.next().is_none())
-        });
+        let cookie = own.cookie().and_then(|name| only(self.values(head, self.cookie).iter().copied(), name));
         let mut headers = Vec::new();
         for wanted in own.headers() {
             if let Some(index) = self.names.iter().position(|name| name == wanted) {

@@ -14,7 +14,6 @@ use crate::head::Head;
 use crate::key::{Abandoned, Record};
 use crate::limit::{Debtor, FailureBudget, QuotaStanding};
 use crate::network::Client;
-use crate::order::unavailable;
 use crate::path::RulePath;
 use crate::proof::Allowed;
 use crate::request_id::RequestId;
@@ -44,6 +43,8 @@ pub(crate) struct Trail<'r, H: ?Sized> {
     pub(crate) unmet: Option<&'r Requirement>,
     /// Candidates that were found bad, in their order (R3.1).
     pub(crate) bad: SmallVec<[Kind; 2]>,
+    /// Why it could not be decided.
+    pub(crate) fault: Option<Fault>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) standings: SmallVec<[QuotaStanding; 1]>,
     pub(crate) socket_place: Option<Arc<SocketPlace>>,
@@ -76,6 +77,7 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
             denied: None,
             unmet: None,
             bad: SmallVec::new(),
+            fault: None,
             retry_after: None,
             standings: SmallVec::new(),
             socket_place: None,
@@ -109,8 +111,8 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
     }
 
     /// R2.3. Sharing one bucket among all whose address is unknown would let one of them lock out the others.
-    pub(crate) fn no_peer(&self) -> Kind {
-        unavailable(&Fault::new(
+    pub(crate) fn no_peer(&mut self) -> Kind {
+        self.unavailable(Fault::new(
             "a rule needs the client's address and the server gave none: insert `keyward::Peer` into the request's extensions, or serve axum with `into_make_service_with_connect_info::<SocketAddr>()`",
         ))
     }
@@ -127,6 +129,12 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
                 .enumerate()
                 .any(|(index, source)| source.holds_anything(self.head, guard.plan.source_header(index))),
         })
+    }
+
+    /// Why it cannot be decided: for the operator alone.
+    pub(crate) fn unavailable(&mut self, fault: Fault) -> Kind {
+        self.fault.get_or_insert(fault);
+        Kind::Unavailable
     }
 
     pub(crate) fn report(&mut self, kind: Kind) {
@@ -190,7 +198,7 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
                 Err(Kind::FailuresLimited)
             }
             // Whether it had to be 429 is unknown, and a guess more is what the budget is there to prevent.
-            (Err(kind), Some(Err(fault))) if kind.is_a_bad_key() => Err(unavailable(&fault)),
+            (Err(kind), Some(Err(fault))) if kind.is_a_bad_key() => Err(self.unavailable(fault)),
             (end, _) => end,
         }
     }

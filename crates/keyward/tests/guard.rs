@@ -539,3 +539,37 @@ fn trying_to_decide_takes_nothing_where_a_bad_key_beside_a_good_one_is_counted_e
     assert_eq!(kind(&guard.decide_blocking(&request)), Some(Kind::Limited));
     assert_eq!(limits.1.load(Ordering::SeqCst), 4);
 }
+
+#[test]
+fn to_look_at_quotas_takes_nothing() {
+    let (store, clock) = (MemoryStore::new(), ManualClock::at(Timestamp::EPOCH));
+    let keys = Keys::new(store.clone());
+    let make = |new: NewKey| pollster::block_on(keys.create(new)).unwrap();
+    let ada = make(NewKey::named("ada's").owner("ada"));
+    let own = make(NewKey::named("ada's other").owner("ada").limit("2/minute").unwrap());
+    let nobodys = make(NewKey::named("nobody's"));
+    let policy = "[limits]\nper_key = [\"3/minute\", \"60/hour\"]\nper_owner = [\"100/day\"]\nper_policy = [\"1000/day\"]";
+    let guard = builder(policy).store(store).clock(clock.clone()).build().unwrap();
+    let standings = |made: &keyward::Made| {
+        let standings = pollster::block_on(guard.quotas_of(made.record())).unwrap();
+        standings.iter().map(|standing| (standing.whose, standing.remaining, standing.full_in)).collect::<Vec<_>>()
+    };
+    let seconds = Duration::from_secs;
+    let full = Duration::ZERO;
+    // However often it is looked at.
+    for _ in 0..5 {
+        assert_eq!(standings(&ada), [("key", 3, full), ("key", 60, full), ("owner", 100, full)]);
+    }
+    assert_eq!(standings(&nobodys), [("key", 3, full), ("key", 60, full)]);
+    assert_eq!(kind(&guard.decide_blocking(&get(own.secret().expose()))), None);
+    assert_eq!(standings(&own), [("key", 1, seconds(30)), ("owner", 99, seconds(864))]);
+    for _ in 0..3 {
+        assert_eq!(kind(&guard.decide_blocking(&get(ada.secret().expose()))), None);
+    }
+    // Of one that refuses, the others stand as they are as well.
+    assert_eq!(standings(&ada), [("key", 0, seconds(60)), ("key", 57, seconds(180)), ("owner", 96, seconds(4 * 864))]);
+    assert_eq!(kind(&guard.decide_blocking(&get(ada.secret().expose()))), Some(Kind::Limited));
+    clock.advance(seconds(20));
+    assert_eq!(standings(&ada)[0], ("key", 1, seconds(40)));
+    assert_eq!(kind(&guard.decide_blocking(&get(ada.secret().expose()))), None);
+}

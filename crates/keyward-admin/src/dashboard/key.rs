@@ -71,7 +71,7 @@ impl Parts {
     }
 
     pub(super) async fn rotate_key_by_form(&self, visit: &Visit<'_>, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+        self.demand_keys(actor).await?;
         let form = visit.request.form()?;
         let grace = form.get("grace_seconds");
         let seconds = grace.parse::<u64>().map_or_else(|_| Value::from(grace), Value::from);
@@ -85,16 +85,17 @@ impl Parts {
     }
 
     pub(super) async fn revoke_page(&self, visit: &Visit<'_>, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+        self.demand_keys(actor).await?;
         let told = self.told(&*self.own_key(Collection::All, actor, id).await?).await?;
-        let row = KeyRow::of(told, self.clock.now().wall);
+        let row = KeyRow::of(told, &self.key_ids, self.clock.now().wall);
         page::page(visit, StatusCode::OK, &Revoke { frame: visit.frame("keys"), row })
     }
 
     pub(super) async fn revoke_key_by_form(&self, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+        self.demand_keys(actor).await?;
         let revoked = self.revoke_own_key(Collection::All, actor, id).await?;
-        Ok(answer::see_other(&format!("/dashboard/keys/{}?done=revoked", revoked.record().id)))
+        let id = self.key_ids.shown(revoked.record().id.as_str());
+        Ok(answer::see_other(&format!("/dashboard/keys/{id}?done=revoked")))
     }
 
     async fn page_of_key(
@@ -106,7 +107,7 @@ impl Parts {
         grace: &str,
         faults: &Faults,
     ) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+        self.demand_keys(actor).await?;
         let record = self.own_key(Collection::All, actor, id).await?;
         let told: RecordTold = self.told(&record).await?;
         let now = self.clock.now().wall;
@@ -132,7 +133,7 @@ impl Parts {
             grace_fault: faults.about("grace_seconds", "Grace"),
             // An address that says so is not enough: somebody else may have sent it.
             is_just_revoked: is_revoked && visit.request.query()?.get("done") == "revoked",
-            row: KeyRow::of(told, now),
+            row: KeyRow::of(told, &self.key_ids, now),
         };
         page::page(visit, status, &page)
     }

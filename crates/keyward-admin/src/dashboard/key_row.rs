@@ -6,6 +6,7 @@ use keyward::Timestamp;
 use keyward::store::RecordTold;
 
 use super::moment::Moment;
+use crate::keys::KeyIds;
 
 /// How a key stands: in words, with a colour beside them.
 #[derive(Template)]
@@ -47,7 +48,7 @@ pub(super) struct KeyRow {
 }
 
 impl KeyRow {
-    pub(super) fn of(told: RecordTold, now: Timestamp) -> Self {
+    pub(super) fn of(told: RecordTold, ids: &KeyIds, now: Timestamp) -> Self {
         let moment = |time: Timestamp| Moment::at(time, now);
         let is_over = told.state == "revoked";
         let grace = told.previous.as_ref().and_then(|slot| slot.grace_ends_at).filter(|end| *end > now && !is_over);
@@ -57,7 +58,7 @@ impl KeyRow {
             expires: told.expires_at.map(moment),
             grace_ends: grace.map(moment),
             limits: told.limits.unwrap_or_default(),
-            id: told.id,
+            id: ids.shown(&told.id).to_string(),
             name: told.name,
             key_prefix: told.key_prefix,
             owner: told.owner,

@@ -38,8 +38,8 @@ struct AllKeys<'v> {
 
 impl Parts {
     pub(super) async fn keys_page(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
-        let page = Page::<KeyId>::read(&visit.request.query()?, &[])?;
+        self.demand_keys(actor).await?;
+        let page = self.page_after_key(&visit.request.query()?, &[])?;
         let filter = Filter { owner: actor.owner.clone(), ..Filter::default() };
         let (keys, next) = self.rows_of_keys(actor, &filter, &page).await?;
         let is_first = page.after.is_none();
@@ -49,7 +49,7 @@ impl Parts {
     pub(super) async fn all_keys_page(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
         actor.demand_admin()?;
         let query = visit.request.query()?;
-        let page = Page::<KeyId>::read(&query, &["state", "owner"])?;
+        let page = self.page_after_key(&query, &["state", "owner"])?;
         let (keys, next) = self.rows_of_keys(actor, &self.chosen(&query)?, &page).await?;
         let state = query.get("state");
         let all = AllKeys {
@@ -96,6 +96,6 @@ impl Parts {
     ) -> Result<(Vec<KeyRow>, Option<String>), Refusal> {
         let (told, next) = self.page_of_keys(actor, filter, page, filter.owner.is_none()).await?;
         let now = self.clock.now().wall;
-        Ok((told.into_iter().map(|told| KeyRow::of(told, now)).collect(), next))
+        Ok((told.into_iter().map(|told| KeyRow::of(told, &self.key_ids, now)).collect(), next))
     }
 }

@@ -30,7 +30,6 @@ use crate::admin::{FOREIGN, Parts};
 use crate::answer::{self, Answer};
 use crate::fault::Refusal;
 use crate::incoming::Incoming;
-use crate::own_page;
 use crate::sessions::FormToken;
 use visit::Visit;
 
@@ -69,7 +68,7 @@ impl Parts {
             _ => return Err(Refusal::Method("GET, HEAD, POST")),
         };
         // Whatever the guard saw in the cookie: signing in and up have none.
-        if is_post && own_page::is_foreign(visit.request.headers(), self.guard.policy().public_origin()) {
+        if is_post && self.is_foreign(visit.request) {
             return Err(FOREIGN);
         }
         let path = visit.request.path().strip_prefix(PLACE).unwrap_or_default();
@@ -97,7 +96,7 @@ impl Parts {
             ([] | [""], false) => Ok(answer::see_other("/dashboard/keys")),
             (["keys"], false) => self.keys_page(visit, actor).await,
             (["keys"], true) => self.create_key_by_form(visit, actor).await,
-            (["keys", "new"], false) => self.new_key_page(visit, actor),
+            (["keys", "new"], false) => self.new_key_page(visit, actor).await,
             (["keys", id], false) => self.key_page(visit, actor, id).await,
             (["keys", id, "rotate"], true) => self.rotate_key_by_form(visit, actor, id).await,
             (["keys", id, "revoke"], false) => self.revoke_page(visit, actor, id).await,

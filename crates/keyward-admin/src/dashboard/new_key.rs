@@ -42,14 +42,14 @@ const SPANS: [(&str, &str); 6] =
 const USUAL_SPAN: &str = "90";
 
 impl Parts {
-    pub(super) fn new_key_page(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+    pub(super) async fn new_key_page(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
+        self.demand_keys(actor).await?;
         self.page_of_new_key(visit, actor, None, StatusCode::OK, Faults::default())
     }
 
     /// The answer to the form is the page with the key: a redirect would have to carry it in an address.
     pub(super) async fn create_key_by_form(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+        self.demand_keys(actor).await?;
         let form = visit.request.form()?;
         let refusal = match self.create_own_key(Collection::All, actor, &self.object_of(actor, &form)).await {
             Ok(made) => return self.shown_key_page(visit, StatusCode::CREATED, &made),

@@ -25,7 +25,7 @@ impl Parts {
         if is_post {
             super::demand_token(visit)?;
             let form = visit.request.form()?;
-            let Err(refusal) = self.register_by(&form).await else {
+            let Err(refusal) = self.register_by(&form, visit.pass).await else {
                 // Whether there was such an account already, the next page does not tell either.
                 return Ok(answer::see_other("/dashboard/login?done=registered"));
             };

@@ -34,7 +34,7 @@ impl Parts {
         let shown = ShownKey {
             frame: visit.frame("keys"),
             key: made.secret().expose(),
-            row: KeyRow::of(RecordTold::of(record, now, &[]), now),
+            row: KeyRow::of(RecordTold::of(record, now, &[]), &self.key_ids, now),
             is_rotated: record.previous.is_some(),
             grace_ends: grace_ends.map(|end| Moment::at(end, now)),
             origin: self.guard.policy().public_origin().unwrap_or("https://api.example.com"),

@@ -1,28 +1,39 @@
 //! What somebody may do with keys (R16).
 
+use keyward::account::AccountId;
 use keyward::key::Record;
 use keyward::scope::Scope;
 
 use super::collection::{AGENT, Collection};
 use super::fields::Fields;
 use crate::actor::{Actor, Who};
+use crate::admin::Parts;
 use crate::fault::Refusal;
 
-impl Actor {
+impl Parts {
     /// People look after their keys, and keys do with `keys:manage`.
-    pub(crate) fn demand_keys(&self) -> Result<(), Refusal> {
-        let may = match self.who {
-            // Whose sessions name no owner would look after the keys that nobody owns.
-            Who::Person { .. } => self.owner.is_some(),
-            Who::Key => self.has_scope(Self::MANAGES_KEYS),
-        };
-        if may {
-            Ok(())
-        } else {
-            Err(Refusal::Forbidden("This needs the scope `keys:manage`, in a key that has no `resource_pattern`."))
+    pub(crate) async fn demand_keys(&self, actor: &Actor) -> Result<(), Refusal> {
+        match actor.who {
+            // Whose sessions name no owner would look after the keys that nobody owns. That the account is one was just seen.
+            Who::Person { .. } if actor.owner.is_some() => Ok(()),
+            Who::Key if actor.has_scope(Actor::MANAGES_KEYS) => self.demand_owner(actor).await,
+            _ => Err(Refusal::Forbidden("This needs the scope `keys:manage`, in a key that has no `resource_pattern`.")),
         }
     }
 
+    /// What keys may do with keys ends with the account that owns them, or one that is switched off would go on making keys.
+    pub(super) async fn demand_owner(&self, actor: &Actor) -> Result<(), Refusal> {
+        // An owner that is no account here was named by the command line, say.
+        let account = actor.owner.as_deref().and_then(|owner| owner.parse::<AccountId>().ok());
+        let Some(account) = account.filter(|_| self.has_accounts) else { return Ok(()) };
+        match self.accounts.account(&account).wait().await? {
+            Some(account) if !account.is_disabled => Ok(()),
+            _ => Err(Refusal::Forbidden("The account that owns this key is switched off or gone.")),
+        }
+    }
+}
+
+impl Actor {
     /// Whether a key is one that it looks after. Of all others it learns not even that they are there.
     pub(crate) fn sees(&self, record: &Record) -> bool {
         self.is_admin() || record.owner == self.owner

@@ -8,9 +8,9 @@ use keyward::{Made, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::ShownId;
 use super::collection::Collection;
 use super::fields::Fields;
-use super::shown;
 use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
@@ -19,7 +19,8 @@ use crate::fault::Refusal;
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct Revoked {
-    id: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    id: ShownId,
     revoked_at: Option<Timestamp>,
     /// How soon every process that shares the store refuses it. The one that answers does already.
     holds_everywhere_within_seconds: f64,
@@ -64,7 +65,7 @@ impl Parts {
             update.disabled = Some((disabled, keys.new_epoch()?));
         }
         let record = keys.update(&record.id, update).await?;
-        Ok(answer::json(StatusCode::OK, &collection.told(self.told(&record).await?)))
+        self.show(collection, &record).await
     }
 
     /// `POST …/{id}/rotate`, with `grace_seconds`: how long the secret in use goes on (0 without).
@@ -77,7 +78,7 @@ impl Parts {
     ) -> Result<Answer, Refusal> {
         let made = self.rotate_own_key(collection, actor, id, object).await?;
         let usage = self.keys.usage(&[made.record().id]).await?;
-        Ok(shown(collection, StatusCode::OK, &made, self.clock.now().wall, &usage))
+        Ok(self.shown(collection, StatusCode::OK, &made, &usage))
     }
 
     pub(crate) async fn rotate_own_key(
@@ -104,7 +105,7 @@ impl Parts {
         Ok(answer::json(
             StatusCode::OK,
             &Revoked {
-                id: revoked.record().id.to_string(),
+                id: self.key_ids.shown(revoked.record().id.as_str()),
                 revoked_at: revoked.record().revoked_at(),
                 holds_everywhere_within_seconds: revoked.holds_everywhere_within().as_secs_f64(),
             },

@@ -8,6 +8,7 @@ use keyward::store::RecordTold;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Told;
 use super::fields::Fields;
 
 /// Which keys a path is about.
@@ -139,14 +140,6 @@ impl Collection {
             }
         }
     }
-}
-
-/// What is told of a key, by either way.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub(super) enum Told {
-    Key(Box<RecordTold>),
-    Agent(Box<AgentKeyTold>),
 }
 
 fn demand_without_names(metadata: &BTreeMap<String, String>, fields: &mut Fields<'_>) {

@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use super::collection::Collection;
 use super::fields::Fields;
-use super::shown;
 use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::Answer;
@@ -21,7 +20,7 @@ impl Parts {
         object: &Map<String, Value>,
     ) -> Result<Answer, Refusal> {
         let made = self.create_own_key(collection, actor, object).await?;
-        Ok(shown(collection, StatusCode::CREATED, &made, self.clock.now().wall, &[]))
+        Ok(self.shown(collection, StatusCode::CREATED, &made, &[]))
     }
 
     pub(crate) async fn create_own_key(
@@ -31,7 +30,14 @@ impl Parts {
         object: &Map<String, Value>,
     ) -> Result<Made, Refusal> {
         let new = self.new_key(collection, actor, object)?;
-        Ok(self.keys.acting_as(actor.name.as_str()).create(new).await?)
+        let keys = self.keys.acting_as(actor.name.as_str());
+        let made = self.key_ids.create(&keys, new).await?;
+        // An account that is removed is switched off first, and then its keys are revoked: one made in between is seen here.
+        if let Err(refusal) = self.demand_owner(actor).await {
+            keys.revoke(&made.record().id).await?;
+            return Err(refusal);
+        }
+        Ok(made)
     }
 
     fn new_key(&self, collection: Collection, actor: &Actor, object: &Map<String, Value>) -> Result<NewKey, Refusal> {

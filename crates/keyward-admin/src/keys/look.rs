@@ -6,7 +6,8 @@ use keyward::store::{Filter, RecordTold};
 use serde::Serialize;
 use std::sync::Arc;
 
-use super::collection::{Collection, Told};
+use super::Told;
+use super::collection::Collection;
 use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
@@ -25,7 +26,7 @@ impl Parts {
     /// `GET`: one's own; administrators may name another `owner`, or all of them by `*`.
     pub(super) async fn list_keys(&self, collection: Collection, actor: &Actor, query: &Form) -> Result<Answer, Refusal> {
         let mut faults = Vec::new();
-        let page = match Page::<KeyId>::read(query, &["state", "prefix", "owner"]) {
+        let page = match self.page_after_key(query, &["state", "prefix", "owner"]) {
             Ok(page) => Some(page),
             Err(Refusal::Fields(more)) => {
                 faults.extend(more);
@@ -57,7 +58,7 @@ impl Parts {
             _ => return Err(Refusal::Fields(faults)),
         };
         let (items, next) = self.page_of_keys(actor, &filter, &page, query.get("owner") == "*").await?;
-        let items = items.into_iter().map(|told| collection.told(told)).collect();
+        let items = items.into_iter().map(|told| self.as_json(collection, told)).collect();
         Ok(answer::json(StatusCode::OK, &Keys { items, next }))
     }
 
@@ -74,12 +75,12 @@ impl Parts {
         let wanted = if is_narrow { page.limit + 1 } else { LOOKED_AT };
         let found = self.keys.list(filter, page.after, wanted).await?;
         let (records, next) = if is_narrow {
-            page.cut(found, |record| record.id.to_string())
+            page.cut(found, |record| self.shown_id(record))
         } else {
-            let end = (found.len() == LOOKED_AT).then(|| found.last().map(|record| record.id.to_string())).flatten();
+            let end = (found.len() == LOOKED_AT).then(|| found.last().map(|record| self.shown_id(record))).flatten();
             let own: Vec<Arc<Record>> = found.into_iter().filter(|record| record.owner == actor.owner).collect();
             let is_cut = own.len() > page.limit;
-            let (records, next) = page.cut(own, |record| record.id.to_string());
+            let (records, next) = page.cut(own, |record| self.shown_id(record));
             (records, if is_cut { next } else { end })
         };
         let ids: Vec<KeyId> = records.iter().map(|record| record.id).collect();
@@ -91,7 +92,11 @@ impl Parts {
     /// `GET …/{id}`.
     pub(super) async fn show_key(&self, collection: Collection, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
         let record = self.own_key(collection, actor, id).await?;
-        Ok(answer::json(StatusCode::OK, &collection.told(self.told(&record).await?)))
+        self.show(collection, &record).await
+    }
+
+    pub(super) async fn show(&self, collection: Collection, record: &Record) -> Result<Answer, Refusal> {
+        Ok(answer::json(StatusCode::OK, &self.as_json(collection, self.told(record).await?)))
     }
 
     pub(crate) async fn told(&self, record: &Record) -> Result<RecordTold, Refusal> {
@@ -99,9 +104,18 @@ impl Parts {
         Ok(RecordTold::of(record, self.clock.now().wall, &usage))
     }
 
-    /// The key with this id, if it is one of these, and one that the actor looks after.
+    /// A page of a listing of keys.
+    pub(crate) fn page_after_key(&self, query: &Form, others: &[&str]) -> Result<Page<KeyId>, Refusal> {
+        Page::read_by(query, others, |after| self.key_ids.read(after))
+    }
+
+    fn shown_id(&self, record: &Arc<Record>) -> String {
+        self.key_ids.shown(record.id.as_str()).to_string()
+    }
+
+    /// The key that is called so, if it is one of these, and one that the actor looks after.
     pub(crate) async fn own_key(&self, collection: Collection, actor: &Actor, id: &str) -> Result<Arc<Record>, Refusal> {
-        let id: KeyId = id.parse().map_err(|_| Refusal::NotFound)?;
+        let id = self.key_ids.read(id).ok_or(Refusal::NotFound)?;
         let is_there = |record: &Arc<Record>| collection.holds(record) && actor.sees(record);
         self.keys.get(&id).await?.filter(is_there).ok_or(Refusal::NotFound)
     }

@@ -5,27 +5,27 @@ mod change;
 mod collection;
 mod create;
 mod fields;
+mod ids;
 mod look;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "openapi"))]
 pub(crate) use change::ROTATION;
 #[cfg(feature = "openapi")]
 pub(crate) use change::Revoked;
-#[cfg(feature = "openapi")]
-pub(crate) use collection::AgentKeyTold;
-pub(crate) use collection::Collection;
+pub(crate) use collection::{AgentKeyTold, Collection};
+pub(crate) use ids::{KeyIds, ShownId};
 
 use http::StatusCode;
-use keyward::Timestamp;
+use keyward::Made;
 use keyward::store::{RecordTold, SlotUsage};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
 use crate::fault::Refusal;
 use crate::incoming::Incoming;
-use collection::Told;
 
 /// A key just made or rotated: the one answer that holds it.
 #[derive(Serialize)]
@@ -35,12 +35,39 @@ struct Shown<'k> {
     told: Told,
 }
 
-fn shown(collection: Collection, status: StatusCode, made: &keyward::Made, now: Timestamp, usage: &[SlotUsage]) -> Answer {
-    let told = collection.told(RecordTold::of(made.record(), now, usage));
-    answer::json(status, &Shown { key: made.secret().expose(), told })
+/// A key, as JSON.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Told {
+    Key(Box<RecordTold>),
+    Agent(Box<AgentKeyTold>),
+    /// Either of them, by a number in place of the record's id.
+    Numbered {
+        id: u64,
+        #[serde(flatten)]
+        others: Map<String, Value>,
+    },
 }
 
 impl Parts {
+    fn as_json(&self, collection: Collection, told: RecordTold) -> Told {
+        let id = self.key_ids.shown(&told.id);
+        let told = collection.told(told);
+        let ShownId::Number(id) = id else { return told };
+        match serde_json::to_value(&told) {
+            Ok(Value::Object(mut others)) => {
+                others.remove("id");
+                Told::Numbered { id, others }
+            }
+            _ => told,
+        }
+    }
+
+    fn shown(&self, collection: Collection, status: StatusCode, made: &Made, usage: &[SlotUsage]) -> Answer {
+        let told = self.as_json(collection, RecordTold::of(made.record(), self.clock.now().wall, usage));
+        answer::json(status, &Shown { key: made.secret().expose(), told })
+    }
+
     pub(crate) async fn answer_keys(
         &self,
         collection: Collection,
@@ -48,7 +75,7 @@ impl Parts {
         request: &Incoming,
         actor: &Actor,
     ) -> Result<Answer, Refusal> {
-        actor.demand_keys()?;
+        self.demand_keys(actor).await?;
         let fields = |is_demanded| request.json_object(is_demanded);
         match (rest, request.head.method.as_str()) {
             ([], "GET" | "HEAD") => self.list_keys(collection, actor, &request.query()?).await,

@@ -184,9 +184,9 @@ pub(super) struct Registration {
     /// The same again, where it was typed.
     #[schema(format = Password, nullable = false)]
     confirm_password: Option<String>,
-    #[schema(max_length = 100, nullable = false)]
+    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$", max_length = 100, nullable = false)]
     first_name: Option<String>,
-    #[schema(max_length = 100, nullable = false)]
+    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$", max_length = 100, nullable = false)]
     last_name: Option<String>,
     /// Others are not read.
     #[serde(flatten)]
@@ -219,9 +219,9 @@ pub(super) struct NewAccount {
     email: String,
     #[schema(format = Password, max_length = 256)]
     password: String,
-    #[schema(max_length = 100, nullable = false)]
+    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$", max_length = 100, nullable = false)]
     first_name: Option<String>,
-    #[schema(max_length = 100, nullable = false)]
+    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$", max_length = 100, nullable = false)]
     last_name: Option<String>,
 }
 
@@ -240,9 +240,9 @@ pub(super) struct AccountChange {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Names {
-    #[schema(max_length = 100, nullable = false)]
+    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$", max_length = 100, nullable = false)]
     first_name: Option<String>,
-    #[schema(max_length = 100, nullable = false)]
+    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$", max_length = 100, nullable = false)]
     last_name: Option<String>,
 }
 

@@ -1,13 +1,14 @@
 //! Operations and schemas, on their way into a document.
 
-use keyward::openapi::denial_or;
-use utoipa::ToSchema;
+use keyward::Policy;
+use keyward::openapi::{self, denial_or};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{Components, Schema};
+use utoipa::openapi::schema::{ArrayBuilder, Components, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{ContentBuilder, Header, Info, OpenApi, Paths, Ref, RefOr, Required, ResponseBuilder};
+use utoipa::{PartialSchema, ToSchema};
 
-use crate::fault::Document as Refusal;
+use crate::fault::{FieldFault, Problem};
 
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -16,7 +17,11 @@ pub(super) struct Draft {
     components: Components,
     /// Of refusals.
     media_type: &'static str,
+    refusal: Ref,
 }
+
+/// How the management's own refusals are called among the document's schemas.
+const REFUSAL: &str = "Refusal";
 
 /// One operation.
 #[must_use]
@@ -27,8 +32,22 @@ pub(super) struct Described<'d> {
 }
 
 impl Draft {
-    pub(super) fn new(media_type: &'static str) -> Self {
-        Self { paths: Paths::new(), components: Components::new(), media_type }
+    /// Refusals are told as the policy tells denials.
+    pub(super) fn new(policy: &Policy) -> Self {
+        let (components, refusal) = (Components::new(), Ref::from_schema_name(REFUSAL));
+        let mut draft = Self { paths: Paths::new(), components, media_type: openapi::media_type(policy), refusal };
+        let schema = match policy.error_member() {
+            None => {
+                draft.schema::<FieldFault>();
+                Problem::schema()
+            }
+            Some(member) => {
+                let errors = ArrayBuilder::new().items(draft.schema::<FieldFault>());
+                ObjectBuilder::new().property(member, String::schema()).property("errors", errors).required(member).into()
+            }
+        };
+        draft.components.schemas.insert(REFUSAL.to_owned(), schema);
+        draft
     }
 
     pub(super) fn into_document(self, info: Info) -> OpenApi {
@@ -49,6 +68,19 @@ impl Draft {
     pub(super) fn named(&mut self, name: &str, schema: impl Into<RefOr<Schema>>) -> Ref {
         self.components.schemas.insert(name.to_owned(), schema.into());
         Ref::from_schema_name(name)
+    }
+
+    /// A property that is a text may be a number as well.
+    pub(super) fn or_number(&mut self, schema: &str, property: &str) {
+        if let Some(RefOr::T(Schema::Object(object))) = self.components.schemas.get_mut(schema)
+            && let Some(RefOr::T(Schema::Object(property))) = object.properties.get_mut(property)
+        {
+            property.schema_type = match std::mem::take(&mut property.schema_type) {
+                SchemaType::Type(one) => SchemaType::from_iter([Type::Integer, one]),
+                SchemaType::Array(several) => several.into_iter().chain([Type::Integer]).collect(),
+                SchemaType::AnyValue => SchemaType::AnyValue,
+            };
+        }
     }
 
     pub(super) fn operation(&mut self, tag: &str, id: impl Into<String>, summary: &str) -> Described<'_> {
@@ -93,6 +125,17 @@ impl Described<'_> {
         self.set(|operation| operation.response(status, response))
     }
 
+    /// The same, where other forms of it can be asked for.
+    pub(super) fn answering_files(self, status: &str, description: &str, schema: Ref, others: &[&str]) -> Self {
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let mut response = ResponseBuilder::new().description(description).content("application/json", content);
+        for &media_type in others {
+            let text = ObjectBuilder::new().schema_type(Type::String);
+            response = response.content(media_type, ContentBuilder::new().schema(Some(text)).build());
+        }
+        self.set(|operation| operation.response(status, response))
+    }
+
     /// An answer without a body.
     pub(super) fn answering_nothing(self, status: &str, description: &str) -> Self {
         let response = ResponseBuilder::new().description(description);
@@ -107,7 +150,7 @@ impl Described<'_> {
     /// The operation goes into the document, with whatever everything here may be refused for, and with `more`.
     pub(super) fn under(mut self, method: HttpMethod, path: &str, more: &[&str]) {
         let with_body: &[_] = if self.has_body { &["413", "415"] } else { &[] };
-        let refusal = self.draft.schema::<Refusal<'_>>();
+        let refusal = self.draft.refusal.clone();
         for &status in ["400", "401", "403", "429", "503"].iter().chain(with_body).chain(more) {
             let schema = match status {
                 "400" | "401" | "403" | "429" | "503" => denial_or(refusal.clone()),

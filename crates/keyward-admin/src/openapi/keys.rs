@@ -30,6 +30,7 @@ pub(super) fn describe(draft: &mut Draft, collection: Collection) {
             draft.schema::<AgentKeyTold>(),
         ),
     };
+    let revoked = draft.schema::<Revoked>();
     let Words { place, tag, one, many } = words;
     let shown = draft.named(&format!("Shown{one}"), shown(told.clone()));
     let page = draft.named(&format!("PageOf{many}"), page_of(told.clone()));
@@ -73,7 +74,6 @@ pub(super) fn describe(draft: &mut Draft, collection: Collection) {
     };
     change.answering("200", "The key as it is now.", told).under(HttpMethod::Patch, &each, &["404", "409"]);
 
-    let revoked = draft.schema::<Revoked>();
     let revoke = draft
         .operation(tag, id("revoke"), "Ends a key for ever")
         .saying("Again is no fault, and it can still be shown.")
@@ -119,14 +119,13 @@ fn state() -> ObjectBuilder {
 impl super::draft::Described<'_> {
     /// Pages, by what the one before ended with.
     pub(super) fn paged(self) -> Self {
+        let after = text().pattern(Some("^[A-Za-z0-9._-]{1,36}$"));
+        self.parameter(ParameterIn::Query, "after", "The `next` of the page before.", after).limited()
+    }
+
+    pub(super) fn limited(self) -> Self {
         let limit = ObjectBuilder::new().schema_type(Type::Integer);
         let limit = limit.minimum(Some(1)).maximum(Some(200)).default(Some(json!(50)));
-        let after = text().pattern(Some("^[A-Za-z0-9._-]{1,36}$"));
-        self.parameter(ParameterIn::Query, "after", "The `next` of the page before.", after).parameter(
-            ParameterIn::Query,
-            "limit",
-            "How many at most.",
-            limit,
-        )
+        self.parameter(ParameterIn::Query, "limit", "How many at most.", limit)
     }
 }

@@ -1,6 +1,7 @@
 //! What is answered here, as an OpenAPI document.
 
 mod accounts;
+mod audit;
 mod bodies;
 mod draft;
 mod keys;
@@ -13,7 +14,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{InfoBuilder, OpenApi};
 
 use crate::admin::Admin;
-use crate::keys::Collection;
+use crate::keys::{Collection, KeyIds};
 use crate::sessions::SESSION_COOKIE;
 use draft::Draft;
 
@@ -36,9 +37,15 @@ impl Admin {
     /// ```
     pub fn openapi(&self) -> OpenApi {
         let (policy, has_accounts) = (self.0.guard.policy(), self.0.has_accounts);
-        let mut draft = Draft::new(openapi::media_type(policy));
+        let mut draft = Draft::new(policy);
         keys::describe(&mut draft, Collection::All);
         keys::describe(&mut draft, Collection::Agents);
+        audit::describe(&mut draft);
+        if matches!(self.0.key_ids, KeyIds::Numbers(_)) {
+            for (schema, property) in [("Key", "id"), ("Revoked", "id"), ("AuditEntry", "key_id")] {
+                draft.or_number(schema, property);
+            }
+        }
         if has_accounts {
             accounts::describe(&mut draft);
         }
@@ -76,7 +83,7 @@ mod tests {
 
     use keyward::account::MemoryAccounts;
     use keyward::{Keys, MemoryStore};
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -119,8 +126,38 @@ mod tests {
         let without = Admin::builder(Keys::new(MemoryStore::new()), MemoryAccounts::new()).without_accounts().build().unwrap();
         let document = document(without);
         let paths: Vec<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-        assert!(paths.iter().all(|path| path.contains("-keys")) && paths.len() == 6, "{paths:?}");
+        assert!(paths.iter().all(|path| path.contains("-keys") || path.contains("/audit")) && paths.len() == 8, "{paths:?}");
         assert!(document["components"]["securitySchemes"]["session"].is_null());
+    }
+
+    #[test]
+    fn ids_are_numbers_where_keys_have_them() {
+        let numbered = Admin::builder(Keys::new(MemoryStore::new()), MemoryAccounts::new()).numbered_keys().build().unwrap();
+        for (document, key, entry) in [
+            (document(admin()), json!("string"), json!(["string", "null"])),
+            (document(numbered), json!(["integer", "string"]), json!(["string", "null", "integer"])),
+        ] {
+            let schemas = &document["components"]["schemas"];
+            assert_eq!(schemas["Key"]["properties"]["id"]["type"], key);
+            assert_eq!(schemas["Revoked"]["properties"]["id"]["type"], key);
+            assert_eq!(schemas["AuditEntry"]["properties"]["key_id"]["type"], entry);
+        }
+    }
+
+    #[test]
+    fn refusals_are_described_in_the_policys_style() {
+        for (body, media_type, required) in [
+            ("problem", "application/problem+json", json!(["type", "status", "detail"])),
+            ("detail", "application/json", json!(["detail"])),
+            ("error", "application/json", json!(["error"])),
+        ] {
+            let policy = keyward::Policy::from_toml("p", &format!("[response]\nbody = '{body}'")).unwrap();
+            let admin = Admin::builder(Keys::new(MemoryStore::new()), MemoryAccounts::new()).policy(policy).build().unwrap();
+            let document = document(admin);
+            assert_eq!(document["components"]["schemas"]["Refusal"]["required"], required);
+            let missing = &document["paths"]["/api/v1/agent-keys/{id}"]["get"]["responses"]["404"]["content"];
+            assert_eq!(missing.as_object().unwrap().keys().collect::<Vec<_>>(), [media_type]);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::dashboard::page;
 /// everybody, and can be made once.
 pub fn documentation(document: &OpenApi, place: &str) -> Response<Bytes> {
     let document = serde_json::to_value(document).unwrap_or_default();
-    page::bare(StatusCode::OK, &Documentation::of(&document, place)).unwrap_or_else(|refusal| refusal.into_answer(true))
+    page::bare(StatusCode::OK, &Documentation::of(&document, place)).unwrap_or_else(|refusal| refusal.into_answer(None))
 }
 
 #[derive(Template)]

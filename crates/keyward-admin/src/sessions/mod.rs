@@ -8,8 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue};
 use keyward::account::{AccountStore, SessionDigest, SignedIn};
+use keyward::browser::only_cookie;
 use keyward::clock::Now;
 use keyward::scope::Scope;
 use keyward::store::Presented;
@@ -103,12 +104,9 @@ impl fmt::Debug for Sessions {
     }
 }
 
-/// The one value of a cookie. Of two, an attacker may have planted one: there is none then (R6.4).
+/// The one value of a cookie, where it is a text.
 pub(crate) fn cookie<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-    let mut values = pairs.filter(|(given, _)| given.trim() == name).map(|(_, value)| value.trim());
-    values.next().filter(|_| values.next().is_none())
+    only_cookie(headers, name).and_then(|value| std::str::from_utf8(value).ok())
 }
 
 /// Sets the cookie; it goes with the browser, and the session has an end of its own.

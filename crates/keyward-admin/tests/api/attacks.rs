@@ -1,5 +1,6 @@
 //! What has been tried at services like this one.
 
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -255,6 +256,24 @@ fn an_open_browser_guesses_no_more_often() {
     }
 }
 
+/// Whoever knows the old password, too, and was a little slower, must not have the last word.
+#[test]
+fn of_two_who_change_one_password_at_once_one_does() {
+    let service = Service::new();
+    let owner = Caller::bearer(&service.sign_up(ADA));
+    let thief = Caller::bearer(&service.token(ADA));
+    let change = |new: &str| json!({"current_password": PASSWORD, "new_password": new}).to_string();
+    let slower = service.answering("POST", CHANGE_PASSWORD, &thief, &[JSON], change("nine rust-red foxes"));
+    let mut slower = std::pin::pin!(slower);
+    // The account was read, and its password is being verified.
+    assert!(slower.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(service.json("POST", CHANGE_PASSWORD, &owner, &change("seven teal walruses")).status, 204);
+    let refused = pollster::block_on(slower);
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert_eq!(service.log_in(ADA, "nine rust-red foxes").status, 401);
+    assert_eq!(service.log_in(ADA, "seven teal walruses").status, 303);
+}
+
 #[test]
 fn a_session_that_is_not_used_ends_after_an_hour() {
     for (wait, lives) in [(HOUR - MOMENT, true), (HOUR, false), (HOUR + MOMENT, false)] {
@@ -350,7 +369,7 @@ fn what_cannot_be_read_is_not_repeated() {
     let service = Service::new();
     let ada = Caller::bearer(&service.sign_up(ADA));
     let deep = "[".repeat(60_000);
-    let bodies: [&[u8]; 11] = [
+    let bodies: [&[u8]; 12] = [
         b"hunter2hunter2",
         b"{\"name\":\"hunter2hunter2",
         b"{\"hunter2hunter2",
@@ -361,6 +380,8 @@ fn what_cannot_be_read_is_not_repeated() {
         b"{\"name\":\"hunter2hunter2\xff\"}",
         b"\"hunter2hunter2\"",
         b"[{\"name\":\"hunter2hunter2\"}]",
+        // Of a field that is there twice, one reader takes the first and another the last.
+        b"{\"name\":\"hunter2hunter2\",\"name\":\"hunter2hunter2\"}",
         deep.as_bytes(),
     ];
     for body in bodies {

@@ -3,6 +3,9 @@
 mod agent_keys;
 mod attacks;
 mod client;
+mod cost_of_registering;
 mod cross_tenant;
 mod journey;
+mod limits_of_accounts;
 mod secrets;
+mod shapes;

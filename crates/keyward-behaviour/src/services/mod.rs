@@ -10,9 +10,11 @@
 mod command;
 mod error;
 mod folder;
+mod installed;
 pub mod postgres;
 mod processes;
 pub mod redis;
 mod server;
 
 pub use error::ServiceError;
+pub use installed::Installed;

@@ -95,8 +95,18 @@ enum Stored {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ModelUsage {
     pub(crate) count: u64,
+    /// By the day since 1970, however long ago.
+    pub(crate) days: BTreeMap<i64, u64>,
     pub(crate) last: Time,
     pub(crate) caller: Caller,
+}
+
+impl ModelUsage {
+    /// The days that are told: thirty, the latest with a use included.
+    pub(crate) fn latest_days(&self) -> Vec<(i64, u64)> {
+        let latest = self.days.keys().last().copied().unwrap_or_default();
+        self.days.iter().map(|(day, count)| (*day, *count)).filter(|(day, _)| latest - day < 30).collect()
+    }
 }
 
 /// What a guard may say of a key.
@@ -171,8 +181,10 @@ impl Model {
         let now = self.now;
         let Some((id, number)) = self.find(text).map(|(key, secret)| (key.seen.id, secret.number)) else { return };
         let Some(key) = self.keys.iter_mut().find(|key| key.seen.id == id) else { return };
-        let usage = key.usage.entry(number).or_insert(ModelUsage { count: 0, last: now, caller });
-        *usage = ModelUsage { count: usage.count + 1, last: now, caller };
+        let none = ModelUsage { count: 0, days: BTreeMap::new(), last: now, caller };
+        let usage = key.usage.entry(number).or_insert(none);
+        (usage.count, usage.last, usage.caller) = (usage.count + 1, now, caller);
+        *usage.days.entry(now.div_euclid(86_400_000_000_000)).or_default() += 1;
     }
 
     /// Whose secret a text is: by a digest, the newest pepper's first, or else by its handle.

@@ -518,12 +518,19 @@ impl Trial {
         let ids: Vec<KeyId> = self.model.keys.iter().map(|key| key.seen.id).collect();
         let mut got: Vec<_> = wait(self.keys()?.usage(&ids))?
             .into_iter()
-            .map(|usage| (usage.id, usage.number, usage.count, usage.last_used.unix_nanoseconds(), usage.network, usage.source))
+            .map(|usage| {
+                let days = usage.days.iter().map(|(day, count)| (day.number(), count)).collect();
+                let last = (usage.last_used.unix_nanoseconds(), usage.network, usage.source);
+                (usage.id, usage.number, usage.count, days, last)
+            })
             .collect();
         got.sort_by_key(|(id, number, ..)| (*id, *number));
         let used = self.model.there().flat_map(|key| key.usage.iter().map(|(number, usage)| (key.seen.id, *number, usage)));
         let mut expected: Vec<_> = used
-            .map(|(id, number, usage)| (id, number, usage.count, usage.last, network_of(usage.caller), Some(usage.caller.source)))
+            .map(|(id, number, usage)| {
+                let last = (usage.last, network_of(usage.caller), Some(usage.caller.source));
+                (id, number, usage.count, usage.latest_days(), last)
+            })
             .collect();
         expected.sort_by_key(|(id, number, ..)| (*id, *number));
         same("usage", expected, got)

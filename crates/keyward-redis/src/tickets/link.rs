@@ -17,6 +17,7 @@ use tokio::task::AbortHandle;
 use super::request::{self, Named, Request};
 use crate::address::Address;
 use crate::failure::{Failure, FailureKind};
+use crate::name::Namespace;
 
 const SCRIPT: &str = include_str!("tickets.lua");
 
@@ -47,6 +48,7 @@ pub(super) struct Opening {
     address: Address,
     timeout: Duration,
     /// Where used tickets are noted.
+    namespace: Namespace,
     key: String,
     script: Script,
 }
@@ -114,13 +116,13 @@ impl Drop for Link {
 }
 
 impl Opening {
-    pub(super) fn new(runtime: Handle, address: Address, timeout: Duration, key: String) -> Self {
-        Self { runtime, address, timeout, key, script: Script::new(SCRIPT) }
+    pub(super) fn new(runtime: Handle, address: Address, timeout: Duration, namespace: Namespace) -> Self {
+        Self { runtime, address, timeout, key: namespace.tickets(), namespace, script: Script::new(SCRIPT) }
     }
 
     /// A connection on which a ticket was named and used, since a server that can be read and not written to does not count.
     pub(super) async fn connect(&self) -> Result<Connected, Failure> {
-        let late = |_| Failure::away(format!("no connection within {CONNECTING:?}: {}", self.address.check()));
+        let late = |_| Failure::away(format!("no connection within {CONNECTING:?}: {}", self.address.check(false)));
         tokio::time::timeout(CONNECTING, self.try_to_connect()).await.map_err(late)?
     }
 
@@ -130,7 +132,7 @@ impl Opening {
         let configuration =
             AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None).set_pipeline_buffer_size(QUEUE);
         let made = MultiplexedConnection::new_with_config(&self.address.login, wire, configuration).await;
-        let (connection, driver) = made.map_err(|error| failure(&error))?;
+        let (connection, driver) = made.map_err(|error| failure(&error, &self.namespace))?;
         let mut driver: Driver = Box::pin(driver);
         tokio::select! {
             tried = self.try_out(&connection) => tried?,
@@ -163,7 +165,7 @@ impl Opening {
             }
             reply => reply,
         };
-        reply.map_err(|error| failure(&error))
+        reply.map_err(|error| failure(&error, &self.namespace))
     }
 }
 
@@ -221,15 +223,16 @@ async fn keep(opening: Arc<Opening>, state: Arc<State>, mut used: Option<(Arc<Li
 }
 
 /// As for limits, but for what they do not need.
-fn failure(error: &RedisError) -> Failure {
+fn failure(error: &RedisError, namespace: &Namespace) -> Failure {
     // In a script, a missing right is an error without a code of its own.
     let lacks_a_right = error.detail().is_some_and(|detail| detail.contains("The user executing the script can't"));
     match error.code() {
         code if code == Some("NOPERM") || lacks_a_right => Failure {
             kind: FailureKind::Refused,
             text: format!(
-                "it failed ({error}): for tickets the user needs ~{{NAMESPACE}}:tickets and +evalsha +eval +time +info +zrange +zadd \
-                 +zscore +zremrangebyscore +unlink +pexpire"
+                "it failed ({error}): for tickets the user needs ~{} +evalsha +eval +time +info +zrange +zadd +zscore \
+                 +zremrangebyscore +unlink +pexpire",
+                namespace.tickets()
             ),
         },
         Some("NOREPLID") => Failure {
@@ -238,6 +241,6 @@ fn failure(error: &RedisError) -> Failure {
                    used tickets in a server of Redis or Valkey itself"
                 .to_owned(),
         },
-        _ => Failure::of(error),
+        _ => Failure::of(error, namespace),
     }
 }

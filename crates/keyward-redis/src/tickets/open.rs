@@ -73,7 +73,7 @@ impl RedisTicketsBuilder {
             OpenError::new(OpenErrorKind::Namespace, text)
         })?;
         let address = Address::read(&self.url, self.authorities.as_deref())?;
-        let opening = Opening::new(runtime.clone(), address, self.timeout, namespace.tickets());
+        let opening = Opening::new(runtime.clone(), address, self.timeout, namespace);
         let may_start_away = self.may_start_away;
         // On the runtime that goes on, so that a caller who gives up leaves nothing half made.
         let opened = runtime.spawn(async move {

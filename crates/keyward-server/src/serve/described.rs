@@ -79,7 +79,7 @@ fn describe_forward_auth<'o>(operations: impl Iterator<Item = &'o mut Operation>
         ] {
             let mut response = ResponseBuilder::new().description(description);
             let (denial, problem) = (Ref::from_schema_name(openapi::DENIAL), Ref::from_schema_name("Problem"));
-            if policy.answers_with_problems() {
+            if policy.error_member().is_none() {
                 let either = ContentBuilder::new().schema(Some(openapi::denial_or(problem)));
                 response = response.content(openapi::media_type(policy), either.build());
             } else {

@@ -15,7 +15,19 @@ use crate::setting::Setting;
 /// Connects to what was named. A server that is not there yet is no reason not to serve: it is as if it went away later.
 pub(super) async fn connect(arguments: &Serve, sink: Arc<dyn AuditSink>) -> Result<Option<RedisLimits>, Failure> {
     let (mode, nodes) = (away_mode(arguments.redis_away())?, nodes(arguments.redis_nodes())?);
-    let Some(Setting { value, name }) = arguments.redis() else { return Ok(None) };
+    let Some(Setting { value, name }) = arguments.redis() else {
+        // Whoever says how limits are shared, and not where, would find out that they are not when it matters.
+        let said = [arguments.redis_away(), arguments.redis_nodes(), arguments.redis_namespace()];
+        return match said.into_iter().flatten().next() {
+            Some(Setting { name, .. }) => Err(Failure::Configuration(format!(
+                "{name}: it says how limits are shared in Redis, and none is named: add --redis or KEYWARD_REDIS, or leave it out"
+            ))),
+            None => {
+                tracing::info!("limits: counted in this process, and forgotten when it ends; `--redis` keeps and shares them");
+                Ok(None)
+            }
+        };
+    };
     let url = url(&value, name)?;
     let mut builder = RedisLimits::builder(url).mode(mode).nodes(nodes).may_start_away().on_switch(move |switch| {
         let mode = match switch.mode {
@@ -71,9 +83,7 @@ fn away_mode(setting: Option<Setting>) -> Result<AwayMode, Failure> {
 fn nodes(setting: Option<Setting>) -> Result<u32, Failure> {
     let Some(Setting { value, name }) = setting else { return Ok(1) };
     let written = value.to_string_lossy();
-    written
-        .parse()
-        .ok()
-        .filter(|nodes| *nodes > 0)
-        .ok_or_else(|| Failure::Configuration(format!("{name}: `{}` is no number of nodes: write 1 or more", visible(&written))))
+    written.parse().ok().filter(|nodes| *nodes > 0).ok_or_else(|| {
+        Failure::Configuration(format!("{name}: `{}` is no number of nodes: write one from 1 to {}", visible(&written), u32::MAX))
+    })
 }

@@ -98,7 +98,12 @@ fn what_is_wrong_is_told_without_the_password() {
         (&["--redis", &wrong], 3, "--redis"),
         (&["--redis", &url, "--redis-away", "maybe"], 2, "--redis-away"),
         (&["--redis", &url, "--redis-nodes", "0"], 2, "--redis-nodes"),
+        (&["--redis", &url, "--redis-nodes", "4294967296"], 2, "from 1 to 4294967295"),
         (&["--redis", &url, "--redis-namespace", "a b"], 2, "--redis-namespace"),
+        // How, and not where.
+        (&["--redis-away", "deny"], 2, "--redis-away: "),
+        (&["--redis-nodes", "4"], 2, "--redis-nodes: "),
+        (&["--redis-namespace", "a"], 2, "--redis-namespace: "),
     ] {
         let ran = run(&folder, &[&["serve", "--database", "memory:", "--listen", "127.0.0.1:0"], arguments].concat(), "");
         assert_eq!(ran.status, status, "{arguments:?}: {}", ran.err);

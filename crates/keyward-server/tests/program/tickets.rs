@@ -45,7 +45,7 @@ fn exchange(server: &Server) -> Answer {
 
 /// Where everything else runs at the same time, Redis may be late by more than 20 ms: then there is none, and another is asked for.
 fn ticket(server: &Server) -> String {
-    let answer = in_time(500, || exchange(server));
+    let answer = in_time(503, || exchange(server));
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()["token"].as_str().unwrap().to_owned()
 }
@@ -287,7 +287,8 @@ fn while_redis_is_away_no_ticket_is_made_or_used() {
     let earlier = ticket(&server);
     redis.kill().unwrap();
     let answer = exchange(&server);
-    assert_eq!((answer.status, answer.body.contains("redis") || answer.body.contains("Redis")), (500, false), "{answer:?}");
+    assert_eq!((answer.status, answer.body.contains("redis") || answer.body.contains("Redis")), (503, false), "{answer:?}");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
     assert_eq!(open(&server, &earlier), 503);
     assert_eq!(server.get("/whoami", &[KEY]).status, 200, "all else goes on");
     redis.start_again().unwrap();
@@ -308,7 +309,7 @@ fn a_server_starts_before_its_redis() {
     let (redis, folder) = (Redis::start().unwrap(), folder(POLICY));
     redis.kill().unwrap();
     let server = start_with(&folder, &redis, &SECRETS[..1]);
-    assert_eq!(exchange(&server).status, 500);
+    assert_eq!(exchange(&server).status, 503);
 }
 
 #[test]

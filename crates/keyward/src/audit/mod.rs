@@ -1,12 +1,16 @@
 //! What happened, told once for each decision (R11), and where it is told.
 
+pub mod chain;
 mod event;
 mod lines;
 mod ring;
+mod shown_path;
 mod trace;
 
 pub use event::{AuditEvent, Level};
 pub use lines::{LineFormat, Lines};
+pub(crate) use shown_path::shown_path;
+
 pub use ring::{Drained, Ring, RingReader};
 pub use trace::TracingSink;
 

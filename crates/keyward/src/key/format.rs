@@ -16,6 +16,8 @@ use crate::random::Random;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const SECRET_LENGTH: usize = 32;
 const CHECK_LENGTH: usize = 6;
+/// Of what follows the last `_` of a generated key.
+pub(crate) const LENGTH_BEHIND_PREFIX: usize = SECRET_LENGTH + CHECK_LENGTH;
 /// How many characters of the secret part are shown and stored with the prefix.
 const SHOWN: usize = 4;
 
@@ -122,7 +124,7 @@ pub(crate) fn is_damaged(credential: &str, is_bound: impl FnOnce(&str) -> bool) 
 }
 
 fn is_secret_with_check(rest: &str) -> bool {
-    rest.len() == SECRET_LENGTH + CHECK_LENGTH
+    rest.len() == LENGTH_BEHIND_PREFIX
         && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
         && rest.split_at_checked(SECRET_LENGTH).is_some_and(|(secret, written)| check(secret) == written)
 }

@@ -68,6 +68,16 @@ impl AddressList {
         self.0.is_empty()
     }
 
+    /// Whether any address is in both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.0.iter().any(|network| other.0.iter().any(|others| network.contains(others) || others.contains(network)))
+    }
+
+    /// Whether every address of the other list is in this one.
+    pub fn holds_all_of(&self, other: &Self) -> bool {
+        other.0.iter().all(|network| self.covers(network))
+    }
+
     /// Whether every address of a network is in one of these.
     pub(crate) fn covers(&self, network: &IpNet) -> bool {
         // Halves that make up a network become that network.

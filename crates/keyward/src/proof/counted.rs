@@ -6,8 +6,10 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{Authorised, Principal};
+use crate::answer::Fault;
 use crate::guard::Parts;
 use crate::head::Head;
+use crate::key::Record;
 use crate::limit::{Bucket, Charge, Quota, QuotaStanding, Taking, Whose};
 use crate::order::{Patience, Stop};
 use crate::policy::LimitRules;
@@ -77,6 +79,29 @@ fn tell_apart(standings: &mut [QuotaStanding]) {
             });
         }
     }
+}
+
+/// How the quotas of a stored key stand, before any request: its own, and those that it shares with its owner's other keys.
+pub(crate) async fn quotas_of(guard: &Parts, record: &Record) -> Result<Vec<QuotaStanding>, Fault> {
+    let rules = &guard.policy.limits;
+    let of_owner = record.owner.as_deref().map(|owner| (Whose::Owner(owner), &rules.per_owner[..]));
+    let buckets = std::iter::once((Whose::Key(record.id), record.limits.as_deref().unwrap_or(&rules.per_key))).chain(of_owner);
+    let buckets = buckets.filter(|(_, quotas)| !quotas.is_empty()).map(|(whose, quotas)| Bucket { whose, quotas });
+    let buckets: SmallVec<[Bucket<'_>; 2]> = buckets.collect();
+    if buckets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let taking = Taking { now: guard.clock.now(), buckets: &buckets, cost: 1, peek: true };
+    let Charge { refused_for, mut standings } = guard.limits.take(&taking).wait().await?;
+    tell_apart(&mut standings);
+    if refused_for.is_none() {
+        // What was looked at is how they would stand after a request.
+        for standing in &mut standings {
+            standing.remaining = standing.remaining.saturating_add(1).min(standing.quota.count());
+            standing.full_in = standing.full_in.saturating_sub(standing.quota.window() / standing.quota.count());
+        }
+    }
+    Ok(standings.into_vec())
 }
 
 /// Everything that is counted for a principal (R9.2).

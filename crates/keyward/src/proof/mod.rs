@@ -12,7 +12,7 @@ mod verified;
 
 pub(crate) use allowed::Allowed;
 pub(crate) use authorised::{Authorised, Unauthorised};
-pub(crate) use counted::{Counted, buckets};
+pub(crate) use counted::{Counted, buckets, quotas_of};
 pub(crate) use gate::{Gate, Shut};
 pub use verified::Principal;
 pub(crate) use verified::{AuthenticatorName, Verdict, Verified};

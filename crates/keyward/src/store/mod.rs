@@ -1,6 +1,7 @@
 //! Where keys are kept, and what every such place has to promise.
 
 mod change;
+mod days;
 mod filter;
 mod insert;
 mod journal;
@@ -11,6 +12,7 @@ mod told;
 mod usage;
 
 pub use change::{Change, Update};
+pub use days::{DailyCounts, Day};
 pub use filter::Filter;
 pub use insert::{Insert, Inserted, Insertion, PlainKey, Progress, WhereRefused};
 pub use journal::{Attribution, Journalled};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Journalled, SlotUsage};
+use super::{DailyCounts, Journalled, SlotUsage};
 use crate::clock::Timestamp;
 use crate::key::{Argon2Hash, Epoch, KeyDigest, KeyId, Record, Slot, StoredSecret};
 use crate::limit::Quota;
@@ -105,6 +105,8 @@ pub struct StoredUsage {
     #[serde(default)]
     pub number: u32,
     pub count: u64,
+    #[serde(default, skip_serializing_if = "DailyCounts::is_empty")]
+    pub days: DailyCounts,
     #[serde(with = "exact")]
     pub last_used: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -219,6 +221,7 @@ impl StoredUsage {
             id: usage.id,
             number: usage.number,
             count: usage.count,
+            days: usage.days.clone(),
             last_used: usage.last_used,
             network: usage.network,
             source: usage.source.map(|source| source.as_str().to_owned()),
@@ -231,6 +234,7 @@ impl StoredUsage {
             id: self.id,
             number: self.number,
             count: self.count,
+            days: self.days.clone(),
             last_used: self.last_used,
             network: self.network,
             source: source.map_err(|error| BadSnapshot::new(format!("usage of key {}", self.id), error))?,

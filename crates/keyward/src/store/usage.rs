@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::{DailyCounts, Day};
 use crate::clock::Timestamp;
 use crate::key::{KeyDigest, KeyId};
 use crate::source::SourceKind;
@@ -40,6 +41,8 @@ pub struct SlotUsage {
     pub number: u32,
     /// How often it was let in.
     pub count: u64,
+    /// How often on each day lately.
+    pub days: DailyCounts,
     /// When last.
     pub last_used: Timestamp,
     /// From where last: the address, cut to its /24 (IPv4) or /48 (IPv6), which is enough to recognise one's own network.
@@ -56,7 +59,8 @@ impl SlotUsage {
     pub fn merged(self, other: Self) -> Self {
         let count = self.count.saturating_add(other.count);
         let better_digest = self.better_digest.or(other.better_digest);
-        let later = if other.last_used >= self.last_used { other } else { self };
+        let (mut later, earlier) = if other.last_used >= self.last_used { (other, self) } else { (self, other) };
+        later.days.add_all(&earlier.days);
         Self { count, better_digest, ..later }
     }
 }
@@ -77,15 +81,32 @@ fn network_of(address: IpAddr) -> IpAddr {
 /// What is summed up: small, since a busy service has it in the processor's caches once for each of its keys.
 #[derive(Debug)]
 struct Sum {
+    /// Of the day of `last_used` alone.
     count: u64,
     last_used: Timestamp,
     network: Option<IpAddr>,
     source: Option<SourceKind>,
 }
 
+/// What a sum leaves behind when another day begins.
+#[derive(Debug, Default)]
+struct OtherDays {
+    count: u64,
+    days: DailyCounts,
+}
+
+impl OtherDays {
+    fn add(&mut self, day: Day, count: u64) {
+        self.count = self.count.saturating_add(count);
+        self.days.add(day, count);
+    }
+}
+
 #[derive(Debug, Default)]
 struct Table {
     sums: HashMap<(KeyId, u32), Sum, ahash::RandomState>,
+    /// Each beside a sum.
+    other_days: HashMap<(KeyId, u32), OtherDays, ahash::RandomState>,
     /// There are some only while peppers are changed.
     better_digests: HashMap<(KeyId, u32), KeyDigest, ahash::RandomState>,
 }
@@ -111,12 +132,21 @@ impl Ledger {
     /// Notes a use. Whether the table is full, so that the sums had better be taken.
     pub fn note(&self, used: &Use<'_>) -> bool {
         let mut table = self.tables[own_table() % Self::TABLES].lock().unwrap_or_else(PoisonError::into_inner);
+        let table = &mut *table;
         let at = (*used.id, used.number);
         let is_full = table.sums.len() >= Self::MOST;
         if let Some(sum) = table.sums.get_mut(&at) {
-            sum.count = sum.count.saturating_add(1);
-            if used.at >= sum.last_used {
-                *sum = Sum { count: sum.count, ..Sum::of(used) };
+            let (day, of_sum) = (Day::of(used.at), Day::of(sum.last_used));
+            if day < of_sum {
+                table.other_days.entry(at).or_default().add(day, 1);
+            } else if day > of_sum {
+                table.other_days.entry(at).or_default().add(of_sum, sum.count);
+                *sum = Sum::of(used);
+            } else {
+                sum.count = sum.count.saturating_add(1);
+                if used.at >= sum.last_used {
+                    *sum = Sum { count: sum.count, ..Sum::of(used) };
+                }
             }
         } else if !is_full {
             table.sums.insert(at, Sum::of(used));
@@ -131,10 +161,14 @@ impl Ledger {
     pub fn take(&self) -> Vec<SlotUsage> {
         let mut all: HashMap<(KeyId, u32), SlotUsage, ahash::RandomState> = HashMap::default();
         for table in &self.tables {
-            let Table { sums, better_digests } = std::mem::take(&mut *table.lock().unwrap_or_else(PoisonError::into_inner));
+            let Table { sums, mut other_days, better_digests } =
+                std::mem::take(&mut *table.lock().unwrap_or_else(PoisonError::into_inner));
             for ((id, number), Sum { count, last_used, network, source }) in sums {
                 let better_digest = better_digests.get(&(id, number)).copied();
-                let usage = SlotUsage { id, number, count, last_used, network, source, better_digest };
+                let OtherDays { count: on_other_days, mut days } = other_days.remove(&(id, number)).unwrap_or_default();
+                days.add(Day::of(last_used), count);
+                let count = count.saturating_add(on_other_days);
+                let usage = SlotUsage { id, number, count, days, last_used, network, source, better_digest };
                 let usage = match all.remove(&(id, number)) {
                     Some(before) => usage.merged(before),
                     None => usage,
@@ -168,6 +202,7 @@ mod tests {
             id,
             number: 0,
             count: 1,
+            days: DailyCounts::on(Day::numbered(0), 1),
             last_used: Timestamp::from_unix_seconds(seconds),
             network: Some(network.parse().unwrap()),
             source: Some(SourceKind::Header),
@@ -190,7 +225,28 @@ mod tests {
         let (old, new) = (used(id, 1, "192.0.2.0"), used(id, 2, "198.51.100.0"));
         for merged in [old.clone().merged(new.clone()), new.clone().merged(old.clone())] {
             assert_eq!((merged.count, merged.last_used, merged.network), (2, new.last_used, new.network));
+            assert_eq!(merged.days, DailyCounts::on(Day::numbered(0), 2));
         }
+    }
+
+    #[test]
+    fn uses_are_counted_on_their_day_however_late_the_sums_are_taken() {
+        const DAY: i64 = 86_400;
+        let (ledger, id) = (Ledger::new(), "k".parse::<KeyId>().unwrap());
+        let note = |seconds| {
+            let at = Timestamp::from_unix_seconds(seconds);
+            ledger.note(&Use { id: &id, number: 0, at, client: None, source: None, better_digest: None });
+        };
+        // Around midnight decisions may come a little out of order.
+        [0, DAY - 1, DAY, DAY - 1, 3 * DAY, 3 * DAY - 1].into_iter().for_each(note);
+        let sums = ledger.take();
+        let days: Vec<_> = sums[0].days.iter().map(|(day, count)| (day.number(), count)).collect();
+        assert_eq!((days, sums[0].count), (vec![(0, 3), (1, 1), (2, 1), (3, 1)], 6));
+        assert_eq!(sums[0].last_used, Timestamp::from_unix_seconds(3 * DAY));
+        // All are counted, though only the latest days are told apart.
+        (0..40).map(|day| day * DAY).for_each(note);
+        let sums = ledger.take();
+        assert_eq!((sums[0].count, sums[0].days.iter().count()), (40, 30));
     }
 
     #[test]

@@ -134,7 +134,8 @@ impl Pass {
     ///
     /// 200 with `{"token": …, "expires_in": …}`. The policy's 401 for nobody; its 403 for whoever has no stored key (or, for
     /// plain tickets, not the one configured), or did not send it in a header: a ticket must not beget tickets, and a key in a
-    /// URL is known to too many. 404 where the policy takes no tickets; 500 without any detail where none could be made.
+    /// URL is known to too many. 404 where the policy takes no tickets. The policy's 503 while used tickets cannot be noted (R10);
+    /// 500 without any detail where a ticket could not be signed.
     ///
     /// `path` is the one that the client sent, for a [`Renderer`](crate::Renderer).
     pub async fn ticket(&self, path: &str) -> Response<Bytes> {
@@ -153,7 +154,13 @@ impl Pass {
                 let holder = Holder { key: record.id, epoch: record.epoch, through };
                 // The id is there to tell tickets apart, whether or not it is noted that they were used.
                 let id = match used {
-                    Some(used) => used.issue(now).wait().await,
+                    Some(used) => match used.issue(now).wait().await {
+                        Ok(id) => Ok(id),
+                        Err(fault) => {
+                            tracing::error!(target: "keyward", %fault, request_id = self.request_id.as_str(), "a ticket could not be made");
+                            return deny(Kind::Unavailable);
+                        }
+                    },
                     None => super::TicketId::random(&*self.guard.random),
                 };
                 id.and_then(|id| {
@@ -173,7 +180,7 @@ impl Pass {
                 answer
             }
             Err(fault) => {
-                tracing::error!(target: "keyward", %fault, "a ticket could not be made");
+                tracing::error!(target: "keyward", %fault, "a ticket could not be signed");
                 respond::plain_status(self, http::StatusCode::INTERNAL_SERVER_ERROR)
             }
         }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use keyward::{NewKey, SourceKind, store::RecordTold};
+use keyward::{
+    NewKey, SourceKind,
+    key::KeyId,
+    store::{Day, RecordTold},
+};
 
 use super::{Case, case, lasting};
 use crate::stores::{
@@ -14,10 +18,12 @@ use crate::stores::{
 pub(super) const CASES: &[Case] = &[
     case("R16 uses are counted, with the time, the network and the source of the last", counted),
     case("R16 uses are counted for each secret, and those of the old one are told after a rotation", by_secret),
+    case("R16 uses are counted by the day, for thirty days", by_day),
     case("R16 who is not let in has not used a key", not_let_in),
     case("R16 a purged key has no uses", purged),
     case("R16 uses of many threads are all counted", threads),
     lasting("R16 counts add up when a store is opened again", reopened),
+    lasting("R16 counts of a day add up when a store is opened again", days_reopened),
 ];
 
 fn counted(bench: &mut Bench) -> Outcome {
@@ -66,6 +72,48 @@ fn by_secret(bench: &mut Bench) -> Outcome {
     usage.sort();
     holds("times differ", used_first < used_second)?;
     same("usage", vec![(0, 2, used_second), (1, 1, used_second)], usage)
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// How many days ago, and how often.
+fn days_ago(bench: &mut Bench, id: KeyId) -> Result<Vec<(i64, u64)>, Problem> {
+    let today = Day::of(bench.now()).number();
+    let usage = wait(bench.keys()?.usage(&[id]))?;
+    Ok(usage.iter().flat_map(|used| used.days.iter().map(|(day, count)| (today - day.number(), count))).collect())
+}
+
+fn by_day(bench: &mut Bench) -> Outcome {
+    let (id, key) = bench.create(NewKey::named("k"))?;
+    for uses in [2, 0, 3] {
+        for _ in 0..uses {
+            same("let in", Ok(id), bench.ask(&key)?)?;
+        }
+        bench.pass(DAY);
+    }
+    same("days", vec![(3, 2), (1, 3)], days_ago(bench, id)?)?;
+    // Whether or not they were taken out of memory meanwhile.
+    same("let in", Ok(id), bench.ask(&key)?)?;
+    same("days, looked at again", vec![(3, 2), (1, 3), (0, 1)], days_ago(bench, id)?)?;
+    bench.pass(DAY * 26);
+    same("let in", Ok(id), bench.ask(&key)?)?;
+    same("the first of thirty days", vec![(29, 2), (27, 3), (26, 1), (0, 1)], days_ago(bench, id)?)?;
+    bench.pass(DAY);
+    same("let in", Ok(id), bench.ask(&key)?)?;
+    same("one more", vec![(28, 3), (27, 1), (1, 1), (0, 1)], days_ago(bench, id)?)?;
+    let counts = wait(bench.keys()?.usage(&[id]))?.iter().map(|used| used.count).collect();
+    same("all that ever were", vec![8], counts)
+}
+
+fn days_reopened(bench: &mut Bench) -> Outcome {
+    let (id, key) = bench.create(NewKey::named("k"))?;
+    for _ in 0..2 {
+        same("let in", Ok(id), bench.ask(&key)?)?;
+        bench.pass(DAY);
+        same("let in", Ok(id), bench.ask(&key)?)?;
+        bench.reopen()?;
+    }
+    same("days", vec![(2, 1), (1, 2), (0, 1)], days_ago(bench, id)?)
 }
 
 fn not_let_in(bench: &mut Bench) -> Outcome {
