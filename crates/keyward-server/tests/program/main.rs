@@ -5,6 +5,7 @@ mod administration;
 mod audit_file;
 mod audit_verify;
 mod connections;
+mod described;
 mod explain;
 mod folder;
 mod forward_auth;
