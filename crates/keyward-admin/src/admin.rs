@@ -34,6 +34,8 @@ pub(crate) struct Parts {
     pub(crate) keys: Keys,
     pub(crate) accounts: Arc<dyn AccountStore>,
     pub(crate) own_sessions: Sessions,
+    /// The guard that keys are used at, where it was told.
+    pub(crate) application: Option<Guard>,
     /// Whether people sign in here, and not elsewhere.
     pub(crate) has_accounts: bool,
     pub(crate) hashing: Hashing,

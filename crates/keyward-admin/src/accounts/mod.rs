@@ -13,6 +13,7 @@ pub(crate) use lockout::Lockout;
 pub use password_rules::BadPassword;
 pub(crate) use password_rules::PasswordRules;
 pub(crate) use profile::{SessionTold, unknown_fields};
+pub(crate) use register::NewAccount;
 pub(crate) use sign_in::is_local;
 
 /// Who may make an account.

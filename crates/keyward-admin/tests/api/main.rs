@@ -3,6 +3,7 @@
 mod attacks;
 mod client;
 mod cross_tenant;
+mod dashboard_routes;
 mod journey;
 mod limits_of_accounts;
 mod secrets;
