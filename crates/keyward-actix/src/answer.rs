@@ -21,7 +21,7 @@ pub(crate) fn refused<B>(request: ServiceRequest, denial: Denial) -> ServiceResp
     let response = match denial.websocket_close() {
         Some(close) if is_upgradable(&request) => accept_then_close(close, payload),
         _ if request.headers().contains_key(header::TRANSFER_ENCODING) => {
-            denied(denial).map_body(|_, answer| BoxBody::new(Unread { answer, _payload: payload }))
+            denied(denial).map_body(|_, answer| BoxBody::new(Unread::new(answer, payload)))
         }
         _ => denied(denial),
     };
@@ -71,9 +71,15 @@ pub(crate) fn dress(headers: &mut HeaderMap, own: &AnswerHeaders, names: &Names)
 ///
 /// A body in chunks that is dropped before is read to its end by actix-web, for as long as the client cares to send. One that is
 /// there and unread makes it end the connection.
-struct Unread {
+pub(crate) struct Unread {
     answer: BoxBody,
     _payload: Payload,
+}
+
+impl Unread {
+    pub(crate) fn new(answer: BoxBody, payload: Payload) -> Self {
+        Self { answer, _payload: payload }
+    }
 }
 
 impl MessageBody for Unread {

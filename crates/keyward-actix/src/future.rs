@@ -13,6 +13,7 @@ use keyward::{Answer, AnswerHeaders, Decision, Denial, Later};
 use pin_project_lite::pin_project;
 
 use crate::answer;
+use crate::connection::counted;
 use crate::service::Rules;
 
 type Deciding = Pin<Box<dyn Future<Output = Decision>>>;
@@ -66,7 +67,7 @@ impl<S: Service<ServiceRequest>, B> GuardFuture<S, B> {
 impl<S, B> Future for GuardFuture<S, B>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    B: MessageBody,
+    B: MessageBody + 'static,
 {
     type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
 
@@ -83,7 +84,7 @@ where
                 }
                 StateProjection::Inner { answer, dressing } => {
                     let answer = ready!(answer.poll(context));
-                    return Poll::Ready(dressed(answer, dressing.take()).map(ServiceResponse::map_into_left_body));
+                    return Poll::Ready(dressed(answer, dressing.take()).map(counted));
                 }
                 StateProjection::Recording { later, request } => {
                     let denial = ready!(later.as_mut().poll(context)).ok();

@@ -31,11 +31,17 @@ impl<'r> Lent<'r> {
     pub(crate) fn pass(&self) -> Option<&Pass> {
         self.extensions.get()
     }
+}
 
-    /// What the request's own extensions say counts before what those of its connection say.
-    fn extension<T: 'static>(&self) -> Option<&T> {
-        self.extensions.get::<T>().or_else(|| self.request.conn_data::<T>())
-    }
+/// What the request's own extensions say counts before what those of its connection say.
+fn extension<'r, T: 'static>(request: &'r HttpRequest, extensions: &'r Extensions) -> Option<&'r T> {
+    extensions.get::<T>().or_else(|| request.conn_data::<T>())
+}
+
+/// The socket's. `ConnectionInfo::realip_remote_addr` believes `Forwarded` of anybody.
+pub(crate) fn peer(request: &HttpRequest, extensions: &Extensions) -> Option<IpAddr> {
+    let connected = || request.peer_addr().map(|address| address.ip());
+    extension::<Peer>(request, extensions).map(|peer| peer.0).or_else(connected)
 }
 
 impl Head for Lent<'_> {
@@ -57,9 +63,8 @@ impl Head for Lent<'_> {
         }
     }
 
-    /// The socket's. `ConnectionInfo::realip_remote_addr` believes `Forwarded` of anybody.
     fn peer(&self) -> Option<IpAddr> {
-        self.extension::<Peer>().map(|peer| peer.0).or_else(|| self.head.peer_addr.map(|address| address.ip()))
+        peer(self.request, &self.extensions)
     }
 
     /// HTTP/1 announces a body in headers, which the guard reads itself. Over HTTP/2, actix-web tells nobody whether the stream
@@ -81,6 +86,6 @@ impl Head for Lent<'_> {
     }
 
     fn connection_identity(&self) -> Option<&str> {
-        self.extension::<ConnectionIdentity>().map(|identity| identity.0.as_str())
+        extension::<ConnectionIdentity>(self.request, &self.extensions).map(|identity| identity.0.as_str())
     }
 }

@@ -47,11 +47,14 @@
 //! # WebSockets
 //!
 //! A denied handshake is completed and closed where the policy says `on_denial = "close"`. An open connection ends with its key where
-//! [`LiveSocket::run`] runs its handler. [`ticket`] is a token endpoint.
+//! [`LiveSocket::run`] runs its handler: on a server with [`on_connect`], whatever the client does. [`ticket`] is a token endpoint.
 
+#[cfg(feature = "admin")]
+mod admin;
 mod answer;
 mod authenticated;
 mod close;
+mod connection;
 mod future;
 mod lent;
 mod live;
@@ -60,7 +63,10 @@ mod service;
 mod strip;
 mod ticket;
 
+#[cfg(feature = "admin")]
+pub use admin::{AdminMiddleware, AdminService, admin};
 pub use authenticated::{Authenticated, Unauthenticated};
+pub use connection::{on_connect, remember_socket};
 pub use future::GuardFuture;
 pub use live::LiveSocket;
 pub use service::{GuardMiddleware, GuardService};

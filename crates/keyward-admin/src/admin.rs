@@ -8,19 +8,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
 use keyward::account::AccountStore;
+use keyward::audit::AuditSink;
 use keyward::browser::Sender;
 use keyward::clock::Clock;
 use keyward::key::KeyPrefix;
 use keyward::scope::Scope;
-use keyward::{Decision, Guard, Keys, Pass, Random};
+use keyward::{Decision, Guard, Keys, Pass, Random, scopes};
 
-use crate::accounts::{Hashing, Lockout, PasswordRules, Registration};
-use crate::actor::Actor;
+use crate::accounts::{Accounts, Hashing, Lockout, Registration};
+use crate::actor::{Actor, Who};
 use crate::answer::Answer;
+use crate::audit::{FailedAttempts, Journals};
 use crate::builder::AdminBuilder;
 use crate::dashboard;
 use crate::fault::Refusal;
 use crate::incoming::Incoming;
+use crate::keys::KeyIds;
 use crate::sessions::{self, FormToken, SESSION_COOKIE, Sessions};
 
 /// Accounts, sessions and the management of keys: a request in, a response out. Clones share it.
@@ -33,14 +36,21 @@ pub(crate) struct Parts {
     pub(crate) optional: Guard,
     pub(crate) keys: Keys,
     pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) upkeep: Accounts,
     pub(crate) own_sessions: Sessions,
     /// The guard that keys are used at, where it was told.
     pub(crate) application: Option<Guard>,
     /// Whether people sign in here, and not elsewhere.
     pub(crate) has_accounts: bool,
+    pub(crate) key_ids: KeyIds,
     pub(crate) hashing: Hashing,
     pub(crate) lockout: Lockout,
     pub(crate) settings: Settings,
+    /// What is kept for listings of what happened.
+    pub(crate) journals: Journals,
+    pub(crate) attempts: FailedAttempts,
+    /// Also of the guard's events.
+    pub(crate) sink: Arc<dyn AuditSink>,
     /// When sessions that are over were removed last, on the steady clock.
     pub(crate) swept: AtomicU64,
     pub(crate) clock: Arc<dyn Clock>,
@@ -50,7 +60,6 @@ pub(crate) struct Parts {
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) registration: Registration,
-    pub(crate) passwords: PasswordRules,
     pub(crate) idle: Duration,
     pub(crate) longest_session: Duration,
     /// What every account holds and may give.
@@ -79,19 +88,25 @@ impl Admin {
     }
 
     /// The paths that are answered here, each with all that lies below it.
-    pub const PLACES: [&str; 4] = ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts", dashboard::PLACE];
+    pub const PLACES: [&str; 5] = ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts", "/api/v1/audit", dashboard::PLACE];
+
+    /// Whether a path, as the client sent it, is one of [`PLACES`](Self::PLACES) or below one.
+    pub fn is_place(path: &str) -> bool {
+        let is_at = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        Self::PLACES.into_iter().any(is_at)
+    }
 
     /// Answers a request. Its extension [`Peer`](keyward::Peer) says who is at the other end of the connection. Never panics, and
     /// answers whatever path it is given.
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
         let parts = &*self.0;
-        let as_problem = parts.guard.policy().answers_with_problems();
+        let member = parts.guard.policy().error_member();
         let is_head = request.method() == Method::HEAD;
         let is_page = dashboard::is_below(request.uri().path());
         let request = match Incoming::new(request) {
             Ok(request) => request,
             Err(refusal) if is_page => return dashboard::refused_unread(&refusal),
-            Err(refusal) => return refusal.into_answer(as_problem),
+            Err(refusal) => return refusal.into_answer(member),
         };
         // Who is not signed in is led to where people do.
         let guard = if is_page || is_open(request.path()) { &parts.optional } else { &parts.guard };
@@ -103,7 +118,7 @@ impl Admin {
         let mut answer = if is_page {
             parts.answer_page(&request, &pass).await
         } else {
-            parts.answer(&request, &pass).await.unwrap_or_else(|refusal| refusal.into_answer(as_problem))
+            parts.answer(&request, &pass).await.unwrap_or_else(|refusal| refusal.into_answer(member))
         };
         pass.headers().apply(answer.headers_mut());
         if is_head {
@@ -129,11 +144,25 @@ impl Parts {
         }
         let Some(actor) = &actor else { return Err(denied(pass, request)) };
         match segments[..] {
-            ["user", "api-keys", ref rest @ ..] => self.answer_keys(rest, request, actor).await,
+            ["user", "api-keys", ref rest @ ..] => {
+                self.demand_managing(request, pass, actor).await?;
+                self.answer_keys(rest, request, actor).await
+            }
             ["user", ref rest @ ..] if self.has_accounts => self.answer_user(rest, request, pass, actor).await,
+            ["audit", ref rest @ ..] => self.answer_audit(rest, request, actor).await,
             ["accounts", ref rest @ ..] if self.has_accounts => self.answer_accounts(rest, request, actor).await,
             _ => Err(Refusal::NotFound),
         }
+    }
+
+    /// What the guard says of a key without `keys:manage`, in the policy's words. People look after what is theirs without it.
+    async fn demand_managing(&self, request: &Incoming, pass: &Pass, actor: &Actor) -> Result<(), Refusal> {
+        if let Who::Key = actor.who
+            && let Some(Err(denial)) = self.guard.requiring(scopes!["keys:manage"]).within(pass, &request.head)
+        {
+            return Err(Refusal::Denied(Box::new(denial.wait().await?.into_response())));
+        }
+        Ok(())
     }
 
     async fn answer_auth(&self, place: &str, request: &Incoming, pass: &Pass, actor: Option<&Actor>) -> Result<Answer, Refusal> {
@@ -158,7 +187,7 @@ impl Parts {
         match (rest, request.head.method.as_str()) {
             ([], "GET" | "HEAD") => self.own_account(actor).await,
             ([], "PATCH") => self.rename_own_account(actor, &fields()?).await,
-            ([], "DELETE") => self.delete_own_account(actor, &fields()?, pass).await,
+            ([], "DELETE") => self.delete_own_account(actor, &fields()?, request, pass).await,
             ([], _) => Err(Refusal::Method("GET, HEAD, PATCH, DELETE")),
             (["password"], "POST") => self.change_own_password(actor, &fields()?, request, pass).await,
             (["password"], _) => Err(Refusal::Method("POST")),
@@ -218,5 +247,24 @@ fn denied(pass: &Pass, request: &Incoming) -> Refusal {
 impl fmt::Debug for Admin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admin").field("settings", &self.0.settings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Admin;
+
+    #[test]
+    fn a_place_is_whole_segments_as_they_were_sent() {
+        for path in
+            ["/api/v1/user", "/api/v1/user/", "/api/v1/user/api-keys/1", "/dashboard", "/dashboard/", "/api/v1/auth/login"]
+        {
+            assert!(Admin::is_place(path), "{path}");
+        }
+        for path in
+            ["/", "", "/api/v1", "/api/v1/users", "/dashboards", "/Dashboard", "/api/v1/%75ser", "//dashboard", "dashboard"]
+        {
+            assert!(!Admin::is_place(path), "{path}");
+        }
     }
 }

@@ -12,9 +12,11 @@ use keyward::key::{BadPrefix, KeyPrefix};
 use keyward::scope::{BadScope, Scope};
 use keyward::{Authenticator, ConfigError, Fault, Guard, Keys, Policy, Random, SystemRandom, ThreadPerJob, Workers};
 
-use crate::accounts::{Hashing, Lockout, PasswordRules, Registration};
+use crate::accounts::{Accounts, Hashing, Lockout, PasswordRules, Registration};
 use crate::actor::Actor;
 use crate::admin::{Admin, Parts, Settings};
+use crate::audit::{FailedAttempts, Journals};
+use crate::keys::KeyIds;
 use crate::sessions::Sessions;
 
 /// Sets up an [`Admin`].
@@ -26,8 +28,11 @@ pub struct AdminBuilder {
     sessions: Option<AddSessions>,
     has_accounts: bool,
     sharing: Option<Guard>,
+    key_ids: KeyIds,
     settings: Settings,
+    passwords: PasswordRules,
     sink: Arc<dyn AuditSink>,
+    attempts: FailedAttempts,
     workers: Arc<dyn Workers>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -61,9 +66,9 @@ impl AdminBuilder {
             sessions: None,
             has_accounts: true,
             sharing: None,
+            key_ids: KeyIds::Texts,
             settings: Settings {
                 registration: Registration::default(),
-                passwords: PasswordRules { shortest: PasswordRules::USUAL_SHORTEST },
                 idle: Duration::from_secs(60 * 60),
                 longest_session: Duration::from_secs(24 * 60 * 60),
                 scopes: scopes.collect(),
@@ -71,7 +76,9 @@ impl AdminBuilder {
                 sign_in_page: "/dashboard/login".into(),
                 start_page: "/dashboard".into(),
             },
+            passwords: PasswordRules::USUAL,
             sink: Arc::new(TracingSink::new()),
+            attempts: FailedAttempts::new(),
             workers: Arc::new(ThreadPerJob),
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
@@ -89,6 +96,12 @@ impl AdminBuilder {
     pub fn sharing(mut self, guard: &Guard) -> Self {
         self.sharing = Some(guard.clone());
         self
+    }
+
+    /// Who is signed in, for the application's own guard, before there is an [`Admin`]: so that the two can [share](Self::sharing)
+    /// what they count. With the scopes and times that are set by now.
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(self.accounts.clone(), self.settings.idle, self.settings.scopes.clone())
     }
 
     /// Somebody else's sessions in place of our own: an application that has people already. The authenticator is named `session`. An
@@ -113,7 +126,7 @@ impl AdminBuilder {
 
     /// How many characters a password has at least (8). NIST SP 800-63B-4 asks for 15 where nothing else is asked for.
     pub fn shortest_password(mut self, characters: usize) -> Self {
-        self.settings.passwords.shortest = characters;
+        self.passwords.shortest = characters;
         self
     }
 
@@ -143,6 +156,14 @@ impl AdminBuilder {
         Ok(self)
     }
 
+    /// Keys are called by numbers, 1, 2, 3 and so on, instead of by ids that tell nobody how many keys there are: for an API whose
+    /// clients take the `id` of a key for an integer. A number is given once for a store, ever. In the store, in logs and to the
+    /// command line, key 7 is `000000000007`; keys that are made elsewhere keep the ids that they have.
+    pub fn numbered_keys(mut self) -> Self {
+        self.key_ids = KeyIds::numbers();
+        self
+    }
+
     /// Where people sign in (`/dashboard/login`), and where they are led after it (`/dashboard`): local paths.
     pub fn pages(mut self, sign_in: impl Into<Box<str>>, start: impl Into<Box<str>>) -> Self {
         self.settings.sign_in_page = sign_in.into();
@@ -150,9 +171,16 @@ impl AdminBuilder {
         self
     }
 
-    /// Where audit events of the management go. Without: to `tracing`, target `keyward::audit`.
+    /// Where audit events of the management go, sign-ins included. Without: to `tracing`, target `keyward::audit`.
     pub fn audit(mut self, sink: impl AuditSink + 'static) -> Self {
         self.sink = Arc::new(sink);
+        self
+    }
+
+    /// Counts of failures that administrators see, together with those of the application's guard, whose audit sink is
+    /// `(sink, attempts)`. Failures of the management itself are added here. Without: only those are counted.
+    pub fn failed_attempts(mut self, attempts: FailedAttempts) -> Self {
+        self.attempts = attempts;
         self
     }
 
@@ -182,13 +210,14 @@ impl AdminBuilder {
         if self.settings.scopes.iter().any(|scope| scope.covers(Actor::ADMIN)) {
             return Err(AdminError::AdminForAll);
         }
-        let own_sessions = Sessions::new(self.accounts.clone(), self.settings.idle, self.settings.scopes.clone());
+        let own_sessions = self.sessions();
         let has_accounts = self.has_accounts && self.sessions.is_none();
         let policy = match self.policy {
             Some(policy) => policy,
             None => Policy::builder().build()?,
         };
-        let mut guard = self.keys.guarding(Guard::builder(policy.for_management())).audit(self.sink).clock(self.clock.clone());
+        let sink: Arc<dyn AuditSink> = Arc::new((self.sink, self.attempts.clone()));
+        let mut guard = self.keys.guarding(Guard::builder(policy.for_management())).audit(sink.clone()).clock(self.clock.clone());
         guard = match self.sessions {
             Some(add) => add(guard),
             None => guard.authenticator(own_sessions.clone()),
@@ -198,7 +227,14 @@ impl AdminBuilder {
         }
         let guard = guard.build()?;
         let hashing = Hashing::new(self.workers, self.random.clone())?;
+        let upkeep = Accounts {
+            passwords: self.passwords,
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            ..Accounts::new(self.keys.clone(), self.accounts.clone())
+        };
         Ok(Admin::new(Parts {
+            upkeep,
             optional: guard.optional(),
             guard,
             keys: self.keys,
@@ -206,9 +242,13 @@ impl AdminBuilder {
             own_sessions,
             application: self.sharing,
             has_accounts,
+            key_ids: self.key_ids,
             hashing,
             lockout: Lockout::new(),
             settings: self.settings,
+            journals: Journals::default(),
+            attempts: self.attempts,
+            sink,
             swept: AtomicU64::new(0),
             clock: self.clock,
             random: self.random,

@@ -7,17 +7,35 @@ use keyward::account::AccountRefused;
 use keyward::store::Refused;
 use keyward::{Fault, KeysError};
 use serde::Serialize;
+use serde_json::json;
 
+use crate::accounts::AccountsError;
 use crate::answer::{self, Answer};
 
 /// One field that is wrong, as the client calls it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct FieldFault {
+pub struct FieldFault {
     pub(crate) field: String,
     pub(crate) detail: String,
 }
 
 impl FieldFault {
+    /// Its name, like `email`.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// What is wrong with it, to be read behind its name.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// All of them in one line.
+    pub(crate) fn told(faults: &[Self]) -> String {
+        let told: Vec<String> = faults.iter().map(|fault| format!("`{}` {}", fault.field, fault.detail)).collect();
+        told.join("; ")
+    }
+
     pub(crate) fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { field: field.into(), detail: detail.into() }
     }
@@ -65,6 +83,17 @@ impl From<AccountRefused> for Refusal {
     }
 }
 
+impl From<AccountsError> for Refusal {
+    fn from(error: AccountsError) -> Self {
+        match error {
+            AccountsError::Fields(faults) => Self::Fields(faults),
+            AccountsError::Refused(refused) => refused.into(),
+            AccountsError::LastAdministrator => Self::Conflict(error.to_string()),
+            AccountsError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
 impl From<KeysError> for Refusal {
     fn from(error: KeysError) -> Self {
         match error {
@@ -76,14 +105,12 @@ impl From<KeysError> for Refusal {
     }
 }
 
+/// RFC 9457.
 #[derive(Serialize)]
-struct Document<'d> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    r#type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+struct Problem<'d> {
+    r#type: &'static str,
     title: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
+    status: u16,
     detail: &'d str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'d [FieldFault],
@@ -93,10 +120,7 @@ impl Refusal {
     /// What a person reads of it.
     pub(crate) fn detail(&self) -> String {
         match self {
-            Self::Fields(faults) => {
-                let told: Vec<String> = faults.iter().map(|fault| format!("`{}` {}", fault.field, fault.detail)).collect();
-                told.join("; ")
-            }
+            Self::Fields(faults) => FieldFault::told(faults),
             Self::Unreadable(_, detail) | Self::Conflict(detail) => detail.clone(),
             Self::Unauthenticated(detail) | Self::Forbidden(detail) => (*detail).to_owned(),
             Self::NotFound => "There is nothing here.".to_owned(),
@@ -139,23 +163,25 @@ impl Refusal {
         }
     }
 
-    /// As a problem document (RFC 9457), or in the short shape of services that have no such documents.
-    pub(crate) fn into_answer(self, as_problem: bool) -> Answer {
+    /// As a problem document (RFC 9457), or, in services that have no such documents, with this member.
+    pub(crate) fn into_answer(self, member: Option<&'static str>) -> Answer {
         self.log();
         let (detail, status) = (self.detail(), self.status());
         let errors = if let Self::Fields(faults) = &self { &faults[..] } else { &[] };
-        let document = Document {
-            r#type: as_problem.then_some("about:blank"),
-            title: as_problem.then(|| status.canonical_reason()).flatten(),
-            status: as_problem.then_some(status.as_u16()),
-            detail: &detail,
-            errors,
+        let mut answer = match member {
+            None => {
+                let title = status.canonical_reason();
+                let mut answer = answer::json(
+                    status,
+                    &Problem { r#type: "about:blank", title, status: status.as_u16(), detail: &detail, errors },
+                );
+                answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+                answer
+            }
+            Some(member) if errors.is_empty() => answer::json(status, &json!({ member: detail })),
+            Some(member) => answer::json(status, &json!({ member: detail, "errors": errors })),
         };
-        let mut answer = answer::json(status, &document);
         let headers = answer.headers_mut();
-        if as_problem {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        }
         self.set_headers(headers);
         match self {
             Self::Denied(answer) => *answer,

@@ -30,6 +30,7 @@ mod accounts;
 mod actor;
 mod admin;
 mod answer;
+mod audit;
 mod builder;
 mod dashboard;
 mod fault;
@@ -40,7 +41,9 @@ mod keys;
 mod page;
 mod sessions;
 
-pub use accounts::{BadPassword, Registration};
+pub use accounts::{Accounts, AccountsError, BadPassword, NewAccount, Registration};
 pub use admin::Admin;
+pub use audit::{FailedAttempts, FailedAttemptsOf};
 pub use builder::{AdminBuilder, AdminError};
+pub use fault::FieldFault;
 pub use sessions::{SESSION_COOKIE, Sessions};

@@ -18,10 +18,15 @@ impl<Id: FromStr> Page<Id> {
 
     /// Reads `after` and `limit`; `others` are the fields of the listing's own.
     pub(crate) fn read(query: &Form, others: &[&str]) -> Result<Self, Refusal> {
+        Self::read_by(query, others, |after| after.parse().ok())
+    }
+
+    /// As [`Page::read`], where `after` is written in a way of its own.
+    pub(crate) fn read_by(query: &Form, others: &[&str], after: impl Fn(&str) -> Option<Id>) -> Result<Self, Refusal> {
         let mut faults = Vec::new();
         query.unknown(&[&["after", "limit"], others].concat(), &mut faults);
-        let after = query.has("after").then(|| query.get("after").parse());
-        if let Some(Err(_)) = after {
+        let after = query.has("after").then(|| after(query.get("after")));
+        if let Some(None) = after {
             faults.push(FieldFault::new("after", "is none of the values that `next` has"));
         }
         let limit = if query.has("limit") { query.get("limit").parse().ok() } else { Some(Self::USUAL) };
@@ -30,7 +35,7 @@ impl<Id: FromStr> Page<Id> {
             faults.push(FieldFault::new("limit", format!("is no number from 1 to {}", Self::LARGEST)));
         }
         match limit {
-            Some(limit) if faults.is_empty() => Ok(Self { after: after.and_then(Result::ok), limit }),
+            Some(limit) if faults.is_empty() => Ok(Self { after: after.flatten(), limit }),
             _ => Err(Refusal::Fields(faults)),
         }
     }

@@ -1,15 +1,11 @@
 //! Accounts, sessions and the management of keys, as routes.
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
-use bytes::Bytes;
-use http::StatusCode;
-use keyward::Peer;
 use keyward_admin::Admin;
-use keyward_tower::Framework;
 
 use crate::Axum;
 
@@ -36,31 +32,18 @@ use crate::Axum;
 /// # }
 /// ```
 pub fn admin(admin: Admin) -> Router {
+    let at = |router: Router<Admin>, path: &str| router.route(path, any(answer));
     Admin::PLACES
         .iter()
-        .fold(Router::new(), |router, place| router.route(place, any(answer)).route(&format!("{place}/{{*rest}}"), any(answer)))
+        .fold(Router::new(), |router, place| {
+            // The last does not match nothing.
+            [place.to_string(), format!("{place}/"), format!("{place}/{{*rest}}")]
+                .iter()
+                .fold(router, |router, path| at(router, path))
+        })
         .with_state(admin)
 }
 
 async fn answer(State(admin): State<Admin>, request: Request) -> Response {
-    let peer = Axum::peer(request.extensions());
-    let (mut head, body) = request.into_parts();
-    // The path that the client sent is the one that is judged.
-    if let Some(original) = Axum::original_uri(&head.extensions).cloned() {
-        head.uri = original;
-    }
-    head.extensions = http::Extensions::new();
-    if let Some(peer) = peer {
-        head.extensions.insert(Peer(peer));
-    }
-    let body = match to_bytes(body, Admin::LARGEST_BODY + 1).await {
-        Ok(body) => body,
-        // Larger than that, or cut off: read no further. The first is answered as such, and of the second nobody reads the answer.
-        Err(_) => Bytes::from(vec![0; Admin::LARGEST_BODY + 1]),
-    };
-    let mut answer = admin.answer(http::Request::from_parts(head, body)).await;
-    if answer.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        answer.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
-    }
-    answer.map(Body::from)
+    keyward_tower::answer_admin::<Axum, Body>(&admin, request).await.map(Body::from)
 }

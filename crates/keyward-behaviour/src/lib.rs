@@ -12,6 +12,7 @@
 //! - `stores`: what every store of keys promises, as named cases and as random changes beside a naive model (the feature `stores`).
 //! - `accounts`: what every place for accounts and sessions promises, in the same way.
 //!
+//! - `management`: accounts, sessions and the management of keys as each adapter of this repository mounts them.
 //! - [`differential`]: the same bytes to several adapters, over connections that are kept, pipelined, and HTTP/2; and what each
 //!   framework's parser refuses by itself.
 //! - `crash`: a store's process is killed again and again, and what it acknowledged is looked for.
@@ -81,6 +82,8 @@ pub mod fuzz;
 pub mod generate;
 pub mod harness;
 pub mod in_process;
+#[cfg(feature = "adapters")]
+pub mod management;
 pub mod model;
 pub mod service;
 #[cfg(feature = "stores")]

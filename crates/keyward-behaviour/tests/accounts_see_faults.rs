@@ -65,6 +65,8 @@ fn main() -> ExitCode {
         22 "the network of a session is forgotten"
         23 "another account is told of than the one that is there"
         24 "a change is acknowledged before it is made"
+        25 "a password is changed whatever it is by now"
+        26 "the password is looked at, and then it is changed"
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -241,12 +243,28 @@ impl<const FAULT: u32> AccountStore for Faulty<FAULT> {
                     memory.end_sessions_of(&id, None).wait().await?;
                     memory.change_account(&id, change, by).wait().await
                 }
-                (13, AccountChange::Password { hash, .. }, _) => {
-                    memory.change_account(&id, AccountChange::Password { hash, keeps: None }, by).wait().await
+                (13, AccountChange::Password { instead_of, hash, .. }, _) => {
+                    memory.change_account(&id, AccountChange::Password { instead_of, hash, keeps: None }, by).wait().await
+                }
+                (25, AccountChange::Password { hash, keeps, .. }, Some(before)) => {
+                    let instead_of = before.password.clone();
+                    memory.change_account(&id, AccountChange::Password { instead_of, hash, keeps }, by).wait().await
+                }
+                (26, AccountChange::Password { mut instead_of, hash, keeps }, Some(before)) => {
+                    if before.password == instead_of {
+                        a_while().await;
+                        if let Some(account) = memory.account(&id).wait().await? {
+                            instead_of = account.password.clone();
+                        }
+                    }
+                    memory.change_account(&id, AccountChange::Password { instead_of, hash, keeps }, by).wait().await
                 }
                 (23, change, Some(before)) => Ok(memory.change_account(&id, change, by).wait().await?.map(|_| before)),
                 (24, change, Some(before)) => {
-                    let after = Arc::new(change.apply(&before));
+                    let after = match change.apply(&before) {
+                        Ok(after) => Arc::new(after),
+                        Err(refused) => return Ok(Err(refused)),
+                    };
                     tokio::spawn(async move {
                         a_while().await;
                         memory.change_account(&id, change, by).wait().await

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use keyward::Timestamp;
+use keyward::audit::chain::ChainHash;
 use keyward::key::KeyPrefix;
 
 use crate::database::{Access, Database};
 use crate::failure::Failure;
-use crate::keys;
 use crate::output::visible;
 use crate::setting::Setting;
+use crate::{accounts, keys};
 
 /// API-key authentication for HTTP services.
 ///
@@ -26,6 +27,7 @@ use crate::setting::Setting;
 Examples:
   keyward serve                                        decide for a proxy, on 127.0.0.1:8080
   keyward keys create --name \"nightly export\"          a new key, in keyward.db
+  keyward accounts create --email ada@example.com      somebody who signs in, and looks after keys
   keyward policy check policy.toml                     what is wrong with a policy, by line
   keyward explain --policy policy.toml < request.txt   why a request is allowed or denied
   keyward generate --prefix acme --count 3             three new keys
@@ -45,11 +47,16 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Look after stored keys
     Keys(keys::arguments::Keys),
+    /// Look after the accounts of those who sign in
+    Accounts(accounts::arguments::Accounts),
     /// Tell every step of a decision about one request, read from standard input; consumes nothing
     Explain(Explain),
     /// Look after policy files
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Look after audit files
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print new keys; nothing is stored
     Generate(Generate),
     /// Find generated keys in files; never prints a whole key
@@ -96,19 +103,32 @@ impl Deciding {
 /// Where stored keys are, and what is needed to recognise them.
 #[derive(Debug, Args)]
 pub(crate) struct Stored {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Peppers for stored digests, lines of VERSION SECRET, in a file that only its owner can read [env: KEYWARD_PEPPER_FILE]
+    #[arg(long, value_name = "FILE", global = true)]
+    pepper_file: Option<OsString>,
+}
+
+impl Stored {
+    pub(crate) fn pepper_file(&self) -> Option<Setting> {
+        Setting::of(self.pepper_file.as_deref(), "--pepper-file", "KEYWARD_PEPPER_FILE")
+    }
+}
+
+/// Where keys and accounts are.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
     /// Where keys are kept: sqlite:PATH, postgres://…, json:PATH or memory: [env: KEYWARD_DATABASE] [default: sqlite:keyward.db]
     // Not parsed by clap, which would repeat a password in its error.
     #[arg(long, value_name = "URL", global = true)]
     database: Option<OsString>,
-    /// Peppers for stored digests, lines of VERSION SECRET, in a file that only its owner can read [env: KEYWARD_PEPPER_FILE]
-    #[arg(long, value_name = "FILE", global = true)]
-    pepper_file: Option<OsString>,
     /// Open a SQLite database whose file of revocations was lost: what was revoked since a backup may be accepted again
     #[arg(long, global = true)]
     accept_lost_revocations: bool,
 }
 
-impl Stored {
+impl Place {
     pub(crate) fn database(&self) -> Option<Setting> {
         Setting::of(self.database.as_deref(), "--database", "KEYWARD_DATABASE")
     }
@@ -118,8 +138,16 @@ impl Stored {
         Database::open(self.database().as_ref(), access, self.accept_lost_revocations).await
     }
 
-    pub(crate) fn pepper_file(&self) -> Option<Setting> {
-        Setting::of(self.pepper_file.as_deref(), "--pepper-file", "KEYWARD_PEPPER_FILE")
+    /// As [`Place::open`], for what has to be there when the command has ended: `things`, like `keys`.
+    pub(crate) async fn open_lasting(&self, access: Access, things: &str) -> Result<Database, Failure> {
+        let database = self.open(access).await?;
+        match self.database().filter(|_| !database.lasts()) {
+            None => Ok(database),
+            Some(setting) => Err(Failure::Configuration(format!(
+                "{}: {things} in memory are gone when this command ends; name the database that `keyward serve` uses",
+                setting.name
+            ))),
+        }
     }
 }
 
@@ -138,7 +166,8 @@ standard error is no terminal and the listener is no loopback address, it is wri
 POST /auth/token exchanges a key for a ticket that opens one WebSocket. Servers that take each other's tickets have one secret file and
 one Redis.
 
-`limits.failures` is 60/minute unless the policy says otherwise. Audit events go to standard error.")]
+`limits.failures` is 60/minute unless the policy says otherwise. Audit events go to standard error, or with --audit to a file whose lines
+`keyward audit verify` checks.")]
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) deciding: Deciding,
@@ -162,6 +191,12 @@ pub(crate) struct Serve {
     /// What the counters' names in Redis begin with: services that share none have one each [env: KEYWARD_REDIS_NAMESPACE] [default: keyward]
     #[arg(long, value_name = "NAME")]
     redis_namespace: Option<OsString>,
+    /// Append audit events to this file instead of standard error, each vouching for the one before [env: KEYWARD_AUDIT]
+    #[arg(long, value_name = "FILE")]
+    audit: Option<OsString>,
+    /// A key without which nobody can write that file's lines anew, in a file that only its owner can read [env: KEYWARD_AUDIT_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    audit_key_file: Option<OsString>,
 }
 
 impl Serve {
@@ -189,6 +224,14 @@ impl Serve {
 
     pub(crate) fn redis_namespace(&self) -> Option<Setting> {
         Setting::of(self.redis_namespace.as_deref(), "--redis-namespace", "KEYWARD_REDIS_NAMESPACE")
+    }
+
+    pub(crate) fn audit(&self) -> Option<Setting> {
+        Setting::of(self.audit.as_deref(), "--audit", "KEYWARD_AUDIT")
+    }
+
+    pub(crate) fn audit_key_file(&self) -> Option<Setting> {
+        Setting::of(self.audit_key_file.as_deref(), "--audit-key-file", "KEYWARD_AUDIT_KEY_FILE")
     }
 
     /// How many connections there may be at once.
@@ -247,6 +290,42 @@ pub(crate) struct PolicyCheck {
     /// One JSON document instead of text
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Check the hash chain of an audit file, and name the first line that is broken
+    Verify(AuditVerify),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  keyward audit verify audit.jsonl
+  keyward audit verify audit.jsonl --key-file audit.key --expect 5f2c…
+  zcat audit.jsonl.1.gz | keyward audit verify --json -
+
+Prints how many lines there are and the hash of the last one. Keep that hash where whoever can write the file cannot, and give it
+as --expect later: lines that were taken away at the end are seen by nothing else. Exit status: 0 whole, 1 broken, 2 wrong usage, 3 a
+fault.")]
+pub(crate) struct AuditVerify {
+    /// The audit file; `-` is standard input
+    pub(crate) file: PathBuf,
+    /// The key of a keyed chain, in a file that only its owner can read [env: KEYWARD_AUDIT_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<OsString>,
+    /// The hash of a line that has to be there, like the last one's of an earlier day
+    #[arg(long, value_name = "HASH")]
+    pub(crate) expect: Vec<ChainHash>,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl AuditVerify {
+    pub(crate) fn key_file(&self) -> Option<Setting> {
+        Setting::of(self.key_file.as_deref(), "--key-file", "KEYWARD_AUDIT_KEY_FILE")
+    }
 }
 
 #[derive(Debug, Args)]

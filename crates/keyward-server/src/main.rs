@@ -3,18 +3,25 @@
 //! Exit status: 0 done, 1 refused or found, 2 wrong usage or configuration, 3 a fault. What was asked for goes to standard
 //! output; errors, progress and logs go to standard error.
 
+mod accounts;
+mod actor;
 mod arguments;
+mod audit;
 mod configuration;
+mod confirm;
 mod database;
 mod explain;
 mod failure;
+mod first_line;
 mod generate;
 mod keys;
+mod listing;
 mod log;
 mod output;
 mod peppers;
 mod policy_check;
 mod policy_warnings;
+mod private_file;
 mod raw_request;
 mod scan;
 mod serve;
@@ -28,7 +35,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-use arguments::{Arguments, Command, PolicyCommand};
+use arguments::{Arguments, AuditCommand, Command, PolicyCommand};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -44,8 +51,10 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(serve) => serve::run(&serve),
         Command::Keys(keys) => keys::run(&keys),
+        Command::Accounts(accounts) => accounts::run(&accounts),
         Command::Explain(explain) => explain::run(&explain),
         Command::Policy(PolicyCommand::Check(check)) => policy_check::run(&check),
+        Command::Audit(AuditCommand::Verify(verify)) => audit::verify::run(&verify),
         Command::Generate(generate) => generate::run(&generate),
         Command::Scan(scan) => scan::run(&scan),
         Command::Completions { shell } => completions(shell),

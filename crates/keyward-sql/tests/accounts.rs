@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use common::{Folder, Listener, denied, guard, number, other, script};
-use keyward::account::{Account, AccountChange, AccountId, AccountStore, PasswordHash, Session};
+use keyward::account::{Account, AccountChange, AccountId, AccountRefused, AccountStore, PasswordHash, Session};
 use keyward::store::{Attribution, News, RecordStore};
 use keyward::{Keys, NewKey, SystemRandom, Timestamp};
 use keyward_behaviour::services::postgres::Postgres;
@@ -201,6 +201,50 @@ async fn in_postgres_a_change_and_its_row_and_what_it_ends_are_made_together() {
     let store = PostgresStore::connect(&url).await.unwrap();
     let sql = "ALTER TABLE keyward_account_journal ADD CHECK (number < 0) NOT VALID";
     is_made_together(&store, async || drop(server.query(&url, sql).unwrap())).await;
+}
+
+/// Whoever registers must not learn by its cost that an address is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_postgres_an_address_that_is_taken_costs_as_many_statements_and_a_commit() {
+    let (server, url) = database();
+    PostgresStore::connect(&url).await.unwrap().close().await.unwrap();
+    let name = url.rsplit('/').next().unwrap();
+    server.query(&url, &format!("ALTER DATABASE {name} SET log_statement = 'all'")).unwrap();
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let statements = async |name: &str| {
+        let before = server.log().len();
+        let added = store.add_account(account(name), false, by()).wait().await.unwrap();
+        let log = server.log()[before..].to_owned();
+        // The watcher asks about keys meanwhile.
+        let is_of_accounts =
+            |line: &&str| ["keyward_account", "BEGIN", "COMMIT", "ROLLBACK"].iter().any(|word| line.contains(word));
+        let lines: Vec<String> =
+            log.lines().filter(|line| line.contains("LOG:  ")).filter(is_of_accounts).map(str::to_owned).collect();
+        (added.is_ok(), lines)
+    };
+    let (is_added, free) = statements("grace").await;
+    let (is_added_again, taken) = statements("grace").await;
+    assert!(is_added && !is_added_again && free.len() >= 6, "{free:#?}");
+    assert_eq!(free.len(), taken.len(), "{free:#?} {taken:#?}");
+    assert!([&free, &taken].iter().all(|lines| lines.last().unwrap().ends_with("COMMIT")), "{free:#?} {taken:#?}");
+    a_number_is_left_out(&store).await;
+}
+
+#[tokio::test]
+async fn in_sqlite_an_address_that_is_taken_costs_a_commit() {
+    let folder = Folder::new();
+    let store = SqliteStore::open(folder.join("keys.db")).await.unwrap();
+    add(&store, "grace").await;
+    let refused = store.add_account(account("grace"), false, by()).wait().await.unwrap();
+    assert_eq!(refused, Err(AccountRefused::AddressTaken));
+    a_number_is_left_out(&store).await;
+}
+
+/// The number of an account that was refused was committed, and no row of the journal has it.
+async fn a_number_is_left_out(store: &impl AccountStore) {
+    add(store, "alan").await;
+    let numbers: Vec<u64> = store.account_journal(0, 10).wait().await.unwrap().iter().map(|row| row.number).collect();
+    assert_eq!(numbers, [1, 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

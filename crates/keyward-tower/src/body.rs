@@ -1,4 +1,4 @@
-//! The body of an answer: the inner service's, or a denial's.
+//! The body of an answer: the inner service's, or one of our own.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,7 +8,7 @@ use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The inner service's body, or a denial's few bytes.
+    /// The inner service's body, or the few bytes of a denial or another answer of our own.
     ///
     /// An own type, not `B: From<Bytes>`: bodies of compression, trace and tonic layers are made from nothing.
     #[derive(Debug)]
@@ -23,7 +23,7 @@ pin_project! {
     #[derive(Debug)]
     enum Kind<B> {
         Inner { #[pin] body: B },
-        Denial { bytes: Option<Bytes> },
+        Own { bytes: Option<Bytes> },
     }
 }
 
@@ -32,8 +32,8 @@ impl<B> Body<B> {
         Self { kind: Kind::Inner { body } }
     }
 
-    pub(crate) fn denial(bytes: Bytes) -> Self {
-        Self { kind: Kind::Denial { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()) } }
+    pub(crate) fn own(bytes: Bytes) -> Self {
+        Self { kind: Kind::Own { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()) } }
     }
 }
 
@@ -44,21 +44,21 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for Body<B> {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
             KindProjection::Inner { body } => body.poll_frame(context),
-            KindProjection::Denial { bytes } => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            KindProjection::Own { bytes } => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Inner { body } => body.is_end_stream(),
-            Kind::Denial { bytes } => bytes.is_none(),
+            Kind::Own { bytes } => bytes.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Inner { body } => body.size_hint(),
-            Kind::Denial { bytes } => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Kind::Own { bytes } => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
         }
     }
 }

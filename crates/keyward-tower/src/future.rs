@@ -83,7 +83,7 @@ where
             match this.state.as_mut().project() {
                 StateProjection::Denied { denied, denials } => {
                     return match denied.take() {
-                        Some(denied) => Poll::Ready(Ok(denials.answer(denied).map(Body::denial))),
+                        Some(denied) => Poll::Ready(Ok(denials.answer(denied).map(Body::own))),
                         // Polled after its end, which the contract of futures forbids: it never ends a second time.
                         None => Poll::Pending,
                     };

@@ -32,8 +32,12 @@
 //! A denied handshake of a WebSocket is completed and closed where the policy says `on_denial = "close"`, and hyper serves the
 //! connection with upgrades. An open one ends with its key where its handler runs in [`live::run`].
 //!
+//! With the feature `admin`, `admin` answers sign-up, sign-in, the management of keys and the dashboard beside a service.
+//!
 //! For gRPC, [`GuardLayer::for_grpc`] says denials as statuses. `docs/tower.md` goes through hyper and tonic.
 
+#[cfg(feature = "admin")]
+mod admin;
 mod body;
 mod close;
 mod denials;
@@ -42,6 +46,8 @@ mod future;
 pub mod live;
 mod service;
 
+#[cfg(feature = "admin")]
+pub use admin::{AdminFuture, AdminLayer, AdminService, admin, answer_admin};
 pub use body::Body;
 pub use close::denial_response;
 pub use framework::{Framework, Plain};

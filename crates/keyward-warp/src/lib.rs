@@ -46,6 +46,11 @@
 //! route that takes every method answers them.
 
 mod accept;
+#[cfg(feature = "admin")]
+mod admin;
+#[cfg(not(feature = "admin"))]
+#[path = "no_admin.rs"]
+mod admin;
 mod denied;
 mod filters;
 #[cfg(feature = "websocket")]
@@ -55,6 +60,8 @@ mod service;
 mod ticket;
 
 pub use accept::Accept;
+#[cfg(feature = "admin")]
+pub use admin::admin;
 pub use denied::{Denied, recover};
 pub use filters::{Authenticated, allowed_by, authenticated, client_address, maybe_authenticated, request_id};
 #[cfg(feature = "websocket")]

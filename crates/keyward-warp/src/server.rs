@@ -23,6 +23,7 @@ use tokio::time::sleep;
 use warp::{Filter, Rejection, Reply};
 
 use crate::accept::Accept;
+use crate::admin::Beside;
 
 /// A connection has so long to make a request. hyper begins to count only when it knows which HTTP is spoken, and in HTTP/2 not
 /// even then: a client that says nothing, or nothing but a preface, would stay for ever, and so would a server that is to end.
@@ -57,7 +58,7 @@ where
     F::Extract: Reply,
     F::Error: Into<Rejection>,
 {
-    Server { guard, routes, listener: Unbound, shutdown: Never }
+    Server { guard, routes, beside: Beside::default(), listener: Unbound, shutdown: Never }
 }
 
 /// Guarded routes, and where they are to be served. Made by [`serve`].
@@ -65,6 +66,7 @@ where
 pub struct Server<F, L = Unbound, S = Never> {
     guard: Guard,
     routes: F,
+    pub(crate) beside: Beside,
     listener: L,
     shutdown: S,
 }
@@ -112,7 +114,7 @@ where
 
     /// Takes connections from a listener of Tokio's: `TcpListener`, and on Unix `UnixListener`, whose clients have no address.
     pub fn incoming<L: Accept>(self, listener: L) -> Server<F, L> {
-        Server { guard: self.guard, routes: self.routes, listener, shutdown: Never }
+        Server { guard: self.guard, routes: self.routes, beside: self.beside, listener, shutdown: Never }
     }
 }
 
@@ -135,7 +137,8 @@ where
     /// # }
     /// ```
     pub fn graceful<S: Future<Output = ()> + Send + 'static>(self, signal: S) -> Server<F, L, Graceful<S>> {
-        Server { guard: self.guard, routes: self.routes, listener: self.listener, shutdown: Graceful(signal) }
+        let Self { guard, routes, beside, listener, shutdown: _ } = self;
+        Server { guard, routes, beside, listener, shutdown: Graceful(signal) }
     }
 
     /// Serves, for ever.
@@ -154,8 +157,8 @@ where
 {
     /// Serves until the signal, and then until the last request is answered.
     pub async fn run(self) {
-        let Self { guard, routes, mut listener, shutdown: Graceful(signal) } = self;
-        let service = TowerToHyperService::new(crate::service::<F, Incoming>(guard, routes));
+        let Self { guard, routes, beside, mut listener, shutdown: Graceful(signal) } = self;
+        let service = TowerToHyperService::new(beside.around(crate::service::<F, Incoming>(guard, routes)));
         let connections = GracefulShutdown::new();
         let mut signal = pin!(signal);
         loop {

@@ -144,7 +144,7 @@ impl Keys {
         self.note_newest_pepper().await?;
         self.store.bind(new.prefix.as_str()).wait().await??;
         let (secret, slot) = self.new_slot(&new.prefix)?;
-        let id = KeyId::new(by.at, &*self.random);
+        let id = new.id.unwrap_or_else(|| KeyId::new(by.at, &*self.random));
         let record = new.into_record(id, by.at, Epoch::random(&*self.random)?, slot);
         let insert = Insert { once, ..Insert::one(Insertion::new(record)) };
         Ok(Made { secret, record: self.insert_one(insert, by).await? })

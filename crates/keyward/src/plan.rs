@@ -149,10 +149,14 @@ impl HeaderPlan {
     ///
     /// Wider than [`HeaderPlan::asks_for_websocket_in`]: axum finds `upgrade` anywhere within `Connection`, and actix-web `websocket`
     /// anywhere within `Upgrade`. To read as they do was refused, since the next version may read otherwise; but there is no
-    /// answering a handshake without its key.
+    /// answering a handshake without its key. Over HTTP/2 and HTTP/3 a CONNECT opens one, and it has none (RFC 8441).
     pub(crate) fn may_open_websocket<H: Head + ?Sized>(&self, head: &H) -> bool {
         let has_key = || !self.values(head, self.websocket_key).is_empty();
-        (head.method() == "GET" && has_key()) || self.asks_for_websocket_in(head)
+        match head.method() {
+            "CONNECT" => true,
+            "GET" => has_key() || self.asks_for_websocket_in(head),
+            _ => false,
+        }
     }
 
     fn asks_for_websocket_in<H: Head + ?Sized>(&self, head: &H) -> bool {

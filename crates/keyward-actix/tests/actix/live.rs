@@ -10,9 +10,9 @@ use keyward::key::{KeyId, Record};
 use keyward::store::{KeyStore, Presented};
 use keyward::{Answer, Fault, MemoryStore, NewKey};
 use keyward_actix::LiveSocket;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use crate::sockets::{World, closed, closed_within, connect, echoes, open_with};
+use crate::sockets::{WITHIN, World, closed, closed_within, connect, echoes, is_gone, open_with};
 use crate::support::{Store, get, serve, status};
 
 const ENDED: &str = "The API key is not valid any more.";
@@ -105,6 +105,62 @@ async fn connections_are_counted_by_key_until_they_end() {
         }
         assert!(is_freed, "the place of a closed connection");
     }
+}
+
+#[tokio::test]
+async fn a_connection_counts_for_as_long_as_the_server_keeps_it_for_a_client_that_does_not_read() {
+    let world = World::of("[websocket]\nconnections_per_key = 1", Store::InMemory);
+    let address = world.serve();
+    let (_, key) = world.key().await;
+    let another = async || connect(address, "/ws/echoes", &[("X-API-Key", &key)]).await.is_ok();
+    let mut silent = open_with(address, "gives-up", &key).await;
+    for _ in 0..30 {
+        sleep(Duration::from_millis(100)).await;
+        assert!(!is_gone(&mut silent).await && !another().await, "one place, and two connections");
+    }
+    drop(silent);
+    assert!(timeout(Duration::from_secs(5), comes_true(another)).await.is_ok(), "the place of a client that has gone");
+}
+
+async fn comes_true(mut is_true: impl AsyncFnMut() -> bool) {
+    while !is_true().await {
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_disconnected_when_its_key_has_ended() {
+    let world = World::of("", Store::InMemory);
+    let address = world.serve_with_sockets();
+    let (id, key) = world.key().await;
+    let mut silent = open_with(address, "floods", &key).await;
+    sleep(Duration::from_millis(100)).await;
+    assert!(!is_gone(&mut silent).await);
+    world.keys.revoke(&id).await.unwrap();
+    // The key's end, the time for the close frame and that for taking it in, and half a second for a busy machine.
+    let patience = WITHIN + Duration::from_secs(2);
+    assert!(timeout(patience, comes_true(async || is_gone(&mut silent).await)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_disconnected_when_its_handler_has_returned_and_counts_until_then() {
+    let world = World::of("[websocket]\nconnections_per_key = 1", Store::InMemory);
+    let address = world.serve_with_sockets();
+    let (_, key) = world.key().await;
+    let mut silent = open_with(address, "gives-up", &key).await;
+    let another = async || connect(address, "/ws/echoes", &[("X-API-Key", &key)]).await.is_ok();
+    assert!(timeout(Duration::from_secs(20), comes_true(another)).await.is_ok());
+    assert!(is_gone(&mut silent).await);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_gets_all_that_its_handler_has_sent_on_a_server_that_lends_its_sockets() {
+    let world = World::of("", Store::InMemory);
+    let address = world.serve_with_sockets();
+    let (_, key) = world.key().await;
+    let mut slow = open_with(address, "gives-up", &key).await;
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(closed_within(&mut slow, Duration::from_secs(5)).await, Some((1005, String::new())));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix_web::{App, Error, HttpRequest, HttpResponse, rt, web};
+use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, rt, web};
 use actix_ws::{Message as Sent, MessageStream, Session};
 use futures_util::{SinkExt as _, StreamExt as _};
 use keyward::clock::ManualClock;
@@ -13,6 +13,7 @@ use keyward::key::KeyId;
 use keyward::ticket::{ServerSecret, Tickets};
 use keyward::{Guard, GuardBuilder, Keys, MemoryStore, NewKey, Policy, SystemRandom, Timestamp};
 use keyward_actix::LiveSocket;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::{
@@ -82,6 +83,17 @@ impl World {
         serve(move || App::new().configure(&routes).wrap(keyward_actix::guard(guard.clone())))
     }
 
+    /// As [`serve`](Self::serve), by a server that lends its sockets to the guard.
+    pub(crate) fn serve_with_sockets(&self) -> SocketAddr {
+        let (guard, routes) = (self.guard.clone(), self.routes());
+        let app = move || App::new().configure(&routes).wrap(keyward_actix::guard(guard.clone()));
+        let server = HttpServer::new(app).workers(1).disable_signals().on_connect(keyward_actix::on_connect);
+        let server = server.bind("127.0.0.1:0").unwrap();
+        let address = server.addrs()[0];
+        tokio::spawn(server.run());
+        address
+    }
+
     /// `/ws/{handler}`, and `/auth/token`.
     pub(crate) fn routes(&self) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static {
         let tally = self.tally.clone();
@@ -134,6 +146,10 @@ async fn handle(how: &str, mut session: Session, mut messages: MessageStream, ta
         "never-looks" => std::future::pending().await,
         "only-sends" => while session.text("more").await.is_ok() {},
         "floods" => while session.binary(vec![0; 10_000]).await.is_ok() {},
+        "gives-up" => {
+            let send = async |session: &mut Session| session.binary(vec![0; 10_000]).await.is_ok();
+            while timeout(Duration::from_millis(200), send(&mut session)).await == Ok(true) {}
+        }
         "has-clones" | "is-aborted" => {
             send_from_elsewhere(&session, tally);
             let _idle = rt::spawn({
@@ -210,6 +226,18 @@ pub(crate) async fn closed_within(client: &mut Client, most: Duration) -> Option
     let rest = timeout(Duration::from_secs(4), client.next()).await;
     assert!(matches!(rest, Ok(None | Some(Err(SocketError::ConnectionClosed)))), "{rest:?} behind the close frame");
     Some(told)
+}
+
+/// Whether the server has ended the connection of a client that does not read: what it still sends is answered by a reset.
+pub(crate) async fn is_gone(client: &mut Client) -> bool {
+    const EMPTY_PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
+    for _ in 0..2 {
+        if client.get_mut().write_all(&EMPTY_PONG).await.is_err() {
+            return true;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    false
 }
 
 pub(crate) async fn closed(client: &mut Client) -> Option<(u16, String)> {

@@ -5,8 +5,9 @@ use keyward::account::{AccountChange, AccountId, AccountTold};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::NewAccount;
 use super::profile::unknown_fields;
-use super::register::{NewAccount, made};
+use super::register::made;
 use crate::actor::{Actor, Who};
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
@@ -64,7 +65,7 @@ impl Parts {
         let mut faults = Vec::new();
         unknown_fields(fields, &["email", "password", "first_name", "last_name"], &mut faults);
         let form = Form::of_texts(fields, &mut faults);
-        let new = match NewAccount::read(&form, self.settings.passwords) {
+        let new = match NewAccount::read(&form, self.upkeep.passwords) {
             Ok(new) if faults.is_empty() => new,
             Err(Refusal::Fields(more)) => return Err(Refusal::Fields([faults, more].concat())),
             Err(refusal) => return Err(refusal),
@@ -105,7 +106,7 @@ impl Parts {
         actor.demand_admin()?;
         let id: AccountId = id.parse().map_err(|_| Refusal::NotFound)?;
         self.demand_others(actor, &id)?;
-        self.remove_account(&id, actor).await?;
+        self.upkeep.acting_as(actor.name.as_str()).delete(&id).await?;
         Ok(answer::empty(StatusCode::NO_CONTENT))
     }
 

@@ -42,7 +42,7 @@ impl std::error::Error for BadPassword {}
 impl PasswordRules {
     /// SP 800-63B asks for 15 where a password is all that is asked for, and was content with 8 before its fourth revision, which
     /// many services still are. A service that has no such habits to keep raises it.
-    pub(crate) const USUAL_SHORTEST: usize = 8;
+    pub(crate) const USUAL: Self = Self { shortest: 8 };
     const LONGEST: usize = 256;
 
     /// A password as it is hashed. Keyboards write one character in several ways (NFKC, as SP 800-63B advises).

@@ -2,7 +2,7 @@
 
 use http::{StatusCode, header};
 use keyward::account::{Account, AccountChange, AccountId, AccountTold, Session, SessionDigest};
-use keyward::store::{Attribution, Filter};
+use keyward::store::Attribution;
 use keyward::{Pass, Secret, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -12,6 +12,7 @@ use super::PasswordRules;
 use crate::actor::{Actor, Who};
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
+use crate::audit::{Attempt, Given, GivenFor};
 use crate::fault::{FieldFault, Refusal};
 use crate::incoming::Incoming;
 use crate::sessions;
@@ -113,7 +114,7 @@ impl Parts {
             answer.headers_mut().insert(header::SET_COOKIE, sessions::set_cookie(token.expose()));
         } else {
             // Who came with a token has no place for a cookie: nobody would hold a session that began here.
-            self.set_password(actor, &current, &new, pass).await?;
+            self.set_password(actor, &current, &new, request, pass).await?;
         }
         Ok(answer)
     }
@@ -127,7 +128,7 @@ impl Parts {
         request: &Incoming,
         pass: &Pass,
     ) -> Result<Secret, Refusal> {
-        let account = self.set_password(actor, current, new, pass).await?;
+        let account = self.set_password(actor, current, new, request, pass).await?;
         self.open_session(&account, request, pass).await
     }
 
@@ -137,26 +138,40 @@ impl Parts {
         actor: &Actor,
         current: &str,
         new: &str,
+        request: &Incoming,
         pass: &Pass,
     ) -> Result<std::sync::Arc<Account>, Refusal> {
         let account = self.account_of(actor).await?;
         let new = PasswordRules::normal(new);
-        let known = [account.address.as_str(), &account.first_name, &account.last_name];
-        if let Err(bad) = self.settings.passwords.check(&new, &known) {
-            return Err(Refusal::Fields(vec![FieldFault::new("new_password", bad.to_string())]));
-        }
-        self.confirm_password(&account, "current_password", current, pass).await?;
+        let upkeep = self.upkeep.acting_as(actor.name.as_str());
+        upkeep.check_password(&account, &new, "new_password")?;
+        self.confirm_password(&account, ("current_password", current), request, pass).await?;
         let hash = self.hashing.hash(&new).await?;
-        let change = AccountChange::Password { hash, keeps: None };
-        let by = actor.attribution(self.clock.now().wall);
-        Ok(self.accounts.change_account(&account.id, change, by).wait().await??)
+        Ok(upkeep.replace_password(&account, hash).await?)
     }
 
     /// Whoever is at somebody's open browser still has to guess, and no more often than at the sign-in page.
-    async fn confirm_password(&self, account: &Account, field: &str, password: &str, pass: &Pass) -> Result<(), Refusal> {
+    async fn confirm_password(
+        &self,
+        account: &Account,
+        (field, password): (&str, &str),
+        request: &Incoming,
+        pass: &Pass,
+    ) -> Result<(), Refusal> {
         let now = self.clock.now().steady;
-        let guess = self.lockout.guess(pass.client(), &account.address, now).map_err(Refusal::LockedOut)?;
+        let (email, account_id) = (Some(&account.address), Some(account.id));
+        let attempt = Attempt { given_for: GivenFor::Confirmation, email, account: account_id, request, pass };
+        let guess = match self.lockout.guess(pass.client(), &account.address, now) {
+            Ok(guess) => guess,
+            Err(wait) => {
+                // A denial keeps its status, whether it could be told or not (R11.1).
+                let _ = self.note_attempt(&attempt, Given::LockedOut).await;
+                return Err(Refusal::LockedOut(wait));
+            }
+        };
         if !self.hashing.verify(Some(&account.password), &PasswordRules::normal(password)).await? {
+            // A right one is told by what it confirms.
+            let _ = self.note_attempt(&attempt, Given::Wrong).await;
             return Err(Refusal::Fields(vec![FieldFault::new(field, "is not this account's")]));
         }
         guess.was_right();
@@ -168,6 +183,7 @@ impl Parts {
         &self,
         actor: &Actor,
         fields: &Map<String, Value>,
+        request: &Incoming,
         pass: &Pass,
     ) -> Result<Answer, Refusal> {
         let mut faults = Vec::new();
@@ -176,51 +192,23 @@ impl Parts {
         if !faults.is_empty() {
             return Err(Refusal::Fields(faults));
         }
-        self.delete_account_of(actor, &password, pass).await?;
+        self.delete_account_of(actor, &password, request, pass).await?;
         let mut answer = answer::empty(StatusCode::NO_CONTENT);
         answer.headers_mut().insert(header::SET_COOKIE, sessions::forget_cookie());
         Ok(answer)
     }
 
-    pub(crate) async fn delete_account_of(&self, actor: &Actor, password: &str, pass: &Pass) -> Result<(), Refusal> {
+    pub(crate) async fn delete_account_of(
+        &self,
+        actor: &Actor,
+        password: &str,
+        request: &Incoming,
+        pass: &Pass,
+    ) -> Result<(), Refusal> {
         let account = self.account_of(actor).await?;
-        self.confirm_password(&account, "password", password, pass).await?;
-        if account.is_admin && !self.can_do_without(&account.id).await? {
-            return Err(Refusal::Conflict(
-                "This is the last administrator that is not switched off: make another account one first.".to_owned(),
-            ));
-        }
-        self.remove_account(&account.id, actor).await
-    }
-
-    /// Whether somebody looks after the accounts that are left, or there are none. Two administrators who leave in the same instant
-    /// both see the other one: `keyward accounts` makes one again.
-    async fn can_do_without(&self, leaving: &AccountId) -> Result<bool, Refusal> {
-        const PAGE: usize = 500;
-        let (mut after, mut is_alone) = (None, true);
-        loop {
-            let page = self.accounts.accounts(after, PAGE).wait().await?;
-            let mut others = page.iter().filter(|account| account.id != *leaving).peekable();
-            is_alone &= others.peek().is_none();
-            if others.any(|account| account.is_admin && !account.is_disabled) {
-                return Ok(true);
-            }
-            after = match page.last() {
-                Some(last) if page.len() == PAGE => Some(last.id),
-                _ => return Ok(is_alone),
-            };
-        }
-    }
-
-    /// In this order: it is switched off, so that nobody makes another key; its keys are revoked; it is removed. Whatever is cut off
-    /// leaves less than before, and asking again goes on.
-    pub(crate) async fn remove_account(&self, id: &AccountId, actor: &Actor) -> Result<(), Refusal> {
-        let by = || actor.attribution(self.clock.now().wall);
-        self.accounts.change_account(id, AccountChange::Disabled(true), by()).wait().await??;
-        let keys = self.keys.acting_as(actor.name.as_str());
-        let filter = Filter { owner: Some(id.as_str().into()), ..Filter::default() };
-        keys.revoke_all(&filter).await.map_err(|failed| keyward::Fault::new(failed.to_string()))?;
-        Ok(self.accounts.remove_account(id, by()).wait().await??)
+        self.confirm_password(&account, ("password", password), request, pass).await?;
+        self.upkeep.acting_as(actor.name.as_str()).delete(&account.id).await?;
+        Ok(())
     }
 
     /// `GET /api/v1/user/sessions`.

@@ -1,12 +1,12 @@
 //! Signing up.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use keyward::Pass;
-use keyward::account::{Account, AccountId, AccountRefused, EmailAddress};
-use keyward::store::Attribution;
-use zeroize::Zeroizing;
+use keyward::account::Account;
 
-use super::{PasswordRules, Registration};
+use super::{NewAccount, PasswordRules, Registration};
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
 use crate::fault::{FieldFault, Refusal};
@@ -17,35 +17,23 @@ impl Registration {
     pub(crate) const CLOSED: Refusal = Refusal::Forbidden("Nobody can sign up here: an administrator makes accounts.");
 }
 
-/// What somebody wants to be known by, checked.
-pub(crate) struct NewAccount {
-    address: EmailAddress,
-    password: Zeroizing<String>,
-    first_name: Box<str>,
-    last_name: Box<str>,
-}
-
 impl NewAccount {
-    /// Checks the fields, all of them at once.
+    /// Checks the fields of a form, all of them at once.
     pub(crate) fn read(form: &Form, rules: PasswordRules) -> Result<Self, Refusal> {
-        let mut faults = Vec::new();
-        let email = form.get("email").trim();
-        let address = email.parse::<EmailAddress>().map_err(|bad| faults.push(FieldFault::new("email", bad.to_string()))).ok();
-        let mut name = |field: &str| {
-            Account::name(form.get(field)).map_err(|bad| faults.push(FieldFault::new(field, bad.to_string()))).unwrap_or_default()
-        };
-        let (first_name, last_name) = (name("first_name"), name("last_name"));
-        let password = PasswordRules::normal(form.get("password"));
-        if let Err(bad) = rules.check(&password, &[email, &first_name, &last_name]) {
-            faults.push(FieldFault::new("password", bad.to_string()));
-        }
+        let password = form.get("password");
+        let new = Self::by(rules, form.get("email"), [form.get("first_name"), form.get("last_name")], password);
         // Where there is no such field, nobody typed it twice.
-        if form.has("confirm_password") && PasswordRules::normal(form.get("confirm_password")) != password {
-            faults.push(FieldFault::new("confirm_password", "differs from the password"));
-        }
-        match address {
-            Some(address) if faults.is_empty() => Ok(Self { address, password, first_name, last_name }),
-            _ => Err(Refusal::Fields(faults)),
+        let is_confirmed = !form.has("confirm_password")
+            || PasswordRules::normal(form.get("confirm_password")) == PasswordRules::normal(password);
+        match (new, is_confirmed) {
+            (Ok(new), true) => Ok(new),
+            (new, is_confirmed) => {
+                let mut faults = new.err().unwrap_or_default();
+                if !is_confirmed {
+                    faults.push(FieldFault::new("confirm_password", "differs from the password"));
+                }
+                Err(Refusal::Fields(faults))
+            }
         }
     }
 }
@@ -61,7 +49,7 @@ impl Parts {
         if self.settings.registration == Registration::Closed {
             return Err(Registration::CLOSED);
         }
-        let new = NewAccount::read(form, self.settings.passwords)?;
+        let new = NewAccount::read(form, self.upkeep.passwords)?;
         // A client that signs up again and again is counted like one that guesses: each costs an Argon2, and a row.
         self.lockout.guess(pass.client(), &new.address, self.clock.now().steady).map_err(Refusal::LockedOut)?;
         match self.add_account(new, false, "registration").await {
@@ -71,32 +59,10 @@ impl Parts {
     }
 
     /// After one Argon2, whatever comes of it.
-    pub(crate) async fn add_account(
-        &self,
-        new: NewAccount,
-        as_first_admin: bool,
-        actor: &str,
-    ) -> Result<std::sync::Arc<Account>, Refusal> {
+    pub(crate) async fn add_account(&self, new: NewAccount, as_first_admin: bool, actor: &str) -> Result<Arc<Account>, Refusal> {
         let password = self.hashing.hash(&new.password).await?;
-        let now = self.clock.now().wall;
-        let account = Account {
-            id: AccountId::new(now, &*self.random),
-            address: new.address,
-            first_name: new.first_name,
-            last_name: new.last_name,
-            password,
-            is_admin: as_first_admin,
-            is_disabled: false,
-            created: now,
-        };
-        let by = Attribution { actor: actor.into(), at: now };
-        match self.accounts.add_account(account, as_first_admin, by).wait().await? {
-            Ok(account) => Ok(account),
-            Err(refused @ (AccountRefused::AddressTaken | AccountRefused::NotTheFirst)) => {
-                Err(Refusal::Conflict(refused.to_string()))
-            }
-            Err(refused) => Err(refused.into()),
-        }
+        let upkeep = self.upkeep.acting_as(actor);
+        Ok(upkeep.add(upkeep.account(new, password, as_first_admin), as_first_admin).await?)
     }
 }
 

@@ -61,7 +61,7 @@ impl Parts {
     pub(super) async fn create_account_by_form(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
         actor.demand_admin()?;
         let form = visit.request.form()?;
-        let made = match NewAccount::read(&form, self.settings.passwords) {
+        let made = match NewAccount::read(&form, self.upkeep.passwords) {
             Ok(new) => self.add_account(new, false, &actor.name).await,
             Err(refusal) => Err(refusal),
         };

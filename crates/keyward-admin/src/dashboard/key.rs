@@ -97,7 +97,7 @@ impl Parts {
         let now = self.clock.now().wall;
         let told = RecordTold::of(&record, now, &usage);
         let moment = |time: Timestamp| Moment::at(time, now);
-        let mut row = KeyRow::of(&record, &usage, now);
+        let mut row = KeyRow::of(&record, &usage, &self.key_ids, now);
         if actor.is_admin() {
             self.name_owners(std::slice::from_mut(&mut row)).await?;
         }

@@ -80,7 +80,7 @@ impl Parts {
         let record = self.own_key(actor, id).await?;
         action.demand(actor, &record)?;
         let usage = self.keys.usage(&[record.id]).await?;
-        let row = KeyRow::of(&record, &usage, self.clock.now().wall);
+        let row = KeyRow::of(&record, &usage, &self.key_ids, self.clock.now().wall);
         let (verb, button, consequence) = action.told();
         let takes_away = action != KeyAction::Enable;
         let last_used = row.last_used.as_ref().filter(|_| takes_away);

@@ -10,6 +10,7 @@ use keyward::store::{RecordTold, SlotUsage};
 
 use super::moment::{Countdown, Moment};
 use super::usage::Plot;
+use crate::keys::KeyIds;
 
 /// How a key stands: in words, with a colour beside them.
 #[derive(Template)]
@@ -63,7 +64,7 @@ pub(super) struct Owner {
 }
 
 impl KeyRow {
-    pub(super) fn of(record: &Record, usage: &[SlotUsage], now: Timestamp) -> Self {
+    pub(super) fn of(record: &Record, usage: &[SlotUsage], ids: &KeyIds, now: Timestamp) -> Self {
         let told = RecordTold::of(record, now, usage);
         let moment = |time: Timestamp| Moment::at(time, now);
         let is_used = matches!(told.state, "live" | "disabled" | "not-yet-valid");
@@ -75,7 +76,7 @@ impl KeyRow {
             grace: grace.map(|end| Countdown::to(end, now)),
             plot: Plot::of(record.id, usage, now),
             owner: told.owner.map(|id| Owner { id, address: None }),
-            id: told.id,
+            id: ids.shown(&told.id).to_string(),
             name: told.name,
             key_prefix: told.key_prefix,
             scopes: told.scopes,

@@ -26,7 +26,7 @@ struct KeysPage<'v> {
 impl Parts {
     pub(super) async fn keys_page(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
         self.demand_keys(actor).await?;
-        let page = Page::<KeyId>::read(&visit.request.query()?, &[])?;
+        let page = self.page_after_key(&visit.request.query()?, &[])?;
         let filter = Filter { owner: actor.owner.clone(), ..Filter::default() };
         let (keys, next) = self.rows_of_keys(actor, &filter, &page).await?;
         let is_first = page.after.is_none();
@@ -43,6 +43,6 @@ impl Parts {
         let ids: Vec<KeyId> = records.iter().map(|record| record.id).collect();
         let usage = self.keys.usage(&ids).await?;
         let now = self.clock.now().wall;
-        Ok((records.iter().map(|record| KeyRow::of(record, &usage, now)).collect(), next))
+        Ok((records.iter().map(|record| KeyRow::of(record, &usage, &self.key_ids, now)).collect(), next))
     }
 }

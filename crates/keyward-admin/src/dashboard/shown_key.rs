@@ -33,7 +33,7 @@ impl Parts {
         let shown = ShownKey {
             frame: visit.frame("keys"),
             key: made.secret().expose(),
-            row: KeyRow::of(record, &[], now),
+            row: KeyRow::of(record, &[], &self.key_ids, now),
             is_rotated: record.previous.is_some(),
             grace: grace_ends.map(|end| (Moment::at(end, now), Countdown::to(end, now))),
             origin: self.guard.policy().public_origin().unwrap_or("https://api.example.com"),

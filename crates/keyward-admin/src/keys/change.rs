@@ -8,8 +8,8 @@ use keyward::{Made, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::ShownId;
 use super::fields::Fields;
-use super::shown;
 use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
@@ -17,7 +17,7 @@ use crate::fault::Refusal;
 
 #[derive(Serialize)]
 struct Revoked {
-    id: String,
+    id: ShownId,
     revoked_at: Option<Timestamp>,
     /// How soon every process that shares the store refuses it. The one that answers does already.
     holds_everywhere_within_seconds: f64,
@@ -53,14 +53,14 @@ impl Parts {
             update.disabled = Some((disabled, keys.new_epoch()?));
         }
         let record = keys.update(&record.id, update).await?;
-        Ok(answer::json(StatusCode::OK, &self.told(&record).await?))
+        self.show(&record).await
     }
 
     /// `POST /api/v1/user/api-keys/{id}/rotate`, with `grace_seconds`: how long the secret in use goes on (0 without).
     pub(super) async fn rotate_key(&self, actor: &Actor, id: &str, object: &Map<String, Value>) -> Result<Answer, Refusal> {
         let made = self.rotate_own_key(actor, id, object).await?;
         let usage = self.keys.usage(&[made.record().id]).await?;
-        Ok(shown(StatusCode::OK, &made, self.clock.now().wall, &usage))
+        Ok(self.shown(StatusCode::OK, &made, &usage))
     }
 
     pub(crate) async fn rotate_own_key(&self, actor: &Actor, id: &str, object: &Map<String, Value>) -> Result<Made, Refusal> {
@@ -78,7 +78,7 @@ impl Parts {
         Ok(answer::json(
             StatusCode::OK,
             &Revoked {
-                id: revoked.record().id.to_string(),
+                id: self.key_ids.shown(revoked.record().id.as_str()),
                 revoked_at: revoked.record().revoked_at(),
                 holds_everywhere_within_seconds: revoked.holds_everywhere_within().as_secs_f64(),
             },

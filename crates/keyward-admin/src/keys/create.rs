@@ -5,7 +5,6 @@ use keyward::{Made, NewKey};
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
-use super::shown;
 use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::Answer;
@@ -18,13 +17,13 @@ impl Parts {
     /// `POST /api/v1/user/api-keys`. The owner is the actor's: there is no field for it.
     pub(super) async fn create_key(&self, actor: &Actor, object: &Map<String, Value>) -> Result<Answer, Refusal> {
         let made = self.create_own_key(actor, object).await?;
-        Ok(shown(StatusCode::CREATED, &made, self.clock.now().wall, &[]))
+        Ok(self.shown(StatusCode::CREATED, &made, &[]))
     }
 
     pub(crate) async fn create_own_key(&self, actor: &Actor, object: &Map<String, Value>) -> Result<Made, Refusal> {
         let new = self.new_key(actor, object)?;
         let keys = self.keys.acting_as(actor.name.as_str());
-        let made = keys.create(new).await?;
+        let made = self.key_ids.create(&keys, new).await?;
         // An account that is removed is switched off first, and then its keys are revoked: one made in between is seen here.
         if let Err(refusal) = self.demand_owner(actor).await {
             keys.revoke(&made.record().id).await?;

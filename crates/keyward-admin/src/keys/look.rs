@@ -6,6 +6,7 @@ use keyward::store::{Filter, RecordTold};
 use serde::Serialize;
 use std::sync::Arc;
 
+use super::Told;
 use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
@@ -15,7 +16,7 @@ use crate::page::Page;
 
 #[derive(Serialize)]
 struct Keys {
-    items: Vec<RecordTold>,
+    items: Vec<Told>,
     /// Where the next page begins: `after` of the next request.
     next: Option<String>,
 }
@@ -24,7 +25,7 @@ impl Parts {
     /// `GET /api/v1/user/api-keys`: one's own; administrators may name another `owner`, or all of them by `*`.
     pub(super) async fn list_keys(&self, actor: &Actor, query: &Form) -> Result<Answer, Refusal> {
         let mut faults = Vec::new();
-        let page = match Page::<KeyId>::read(query, &["state", "prefix", "owner"]) {
+        let page = match self.page_after_key(query, &["state", "prefix", "owner"]) {
             Ok(page) => Some(page),
             Err(Refusal::Fields(more)) => {
                 faults.extend(more);
@@ -55,6 +56,7 @@ impl Parts {
             _ => return Err(Refusal::Fields(faults)),
         };
         let (items, next) = self.page_of_keys(actor, &filter, &page, query.get("owner") == "*").await?;
+        let items = items.into_iter().map(|told| self.as_json(told)).collect();
         Ok(answer::json(StatusCode::OK, &Keys { items, next }))
     }
 
@@ -85,19 +87,23 @@ impl Parts {
         let wanted = if is_narrow { page.limit + 1 } else { LOOKED_AT };
         let found = self.keys.list(filter, page.after, wanted).await?;
         if is_narrow {
-            return Ok(page.cut(found, |record| record.id.to_string()));
+            return Ok(page.cut(found, |record| self.shown_id(record)));
         }
-        let end = (found.len() == LOOKED_AT).then(|| found.last().map(|record| record.id.to_string())).flatten();
+        let end = (found.len() == LOOKED_AT).then(|| found.last().map(|record| self.shown_id(record))).flatten();
         let own: Vec<Arc<Record>> = found.into_iter().filter(|record| record.owner == actor.owner).collect();
         let is_cut = own.len() > page.limit;
-        let (records, next) = page.cut(own, |record| record.id.to_string());
+        let (records, next) = page.cut(own, |record| self.shown_id(record));
         Ok((records, if is_cut { next } else { end }))
     }
 
     /// `GET /api/v1/user/api-keys/{id}`.
     pub(super) async fn show_key(&self, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
         let record = self.own_key(actor, id).await?;
-        Ok(answer::json(StatusCode::OK, &self.told(&record).await?))
+        self.show(&record).await
+    }
+
+    pub(super) async fn show(&self, record: &Record) -> Result<Answer, Refusal> {
+        Ok(answer::json(StatusCode::OK, &self.as_json(self.told(record).await?)))
     }
 
     pub(super) async fn told(&self, record: &Record) -> Result<RecordTold, Refusal> {
@@ -105,9 +111,18 @@ impl Parts {
         Ok(RecordTold::of(record, self.clock.now().wall, &usage))
     }
 
-    /// The key with this id, if it is one that the actor looks after.
+    /// A page of a listing of keys.
+    pub(crate) fn page_after_key(&self, query: &Form, others: &[&str]) -> Result<Page<KeyId>, Refusal> {
+        Page::read_by(query, others, |after| self.key_ids.read(after))
+    }
+
+    fn shown_id(&self, record: &Arc<Record>) -> String {
+        self.key_ids.shown(record.id.as_str()).to_string()
+    }
+
+    /// The key that is called so, if it is one that the actor looks after.
     pub(crate) async fn own_key(&self, actor: &Actor, id: &str) -> Result<Arc<Record>, Refusal> {
-        let id: KeyId = id.parse().map_err(|_| Refusal::NotFound)?;
+        let id = self.key_ids.read(id).ok_or(Refusal::NotFound)?;
         self.keys.get(&id).await?.filter(|record| actor.sees(record)).ok_or(Refusal::NotFound)
     }
 }

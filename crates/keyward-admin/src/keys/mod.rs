@@ -4,12 +4,16 @@ mod authority;
 mod change;
 mod create;
 mod fields;
+mod ids;
 mod look;
 
+pub(crate) use ids::{KeyIds, ShownId};
+
 use http::StatusCode;
-use keyward::Timestamp;
+use keyward::Made;
 use keyward::store::{RecordTold, SlotUsage};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::actor::Actor;
 use crate::admin::Parts;
@@ -22,14 +26,39 @@ use crate::incoming::Incoming;
 struct Shown<'k> {
     key: &'k str,
     #[serde(flatten)]
-    told: RecordTold,
+    told: Told,
 }
 
-fn shown(status: StatusCode, made: &keyward::Made, now: Timestamp, usage: &[SlotUsage]) -> Answer {
-    answer::json(status, &Shown { key: made.secret().expose(), told: RecordTold::of(made.record(), now, usage) })
+/// A key, as JSON.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Told {
+    Record(Box<RecordTold>),
+    /// By a number in place of the record's id.
+    Numbered {
+        id: u64,
+        #[serde(flatten)]
+        others: Map<String, Value>,
+    },
 }
 
 impl Parts {
+    fn as_json(&self, told: RecordTold) -> Told {
+        let ShownId::Number(id) = self.key_ids.shown(&told.id) else { return Told::Record(Box::new(told)) };
+        match serde_json::to_value(&told) {
+            Ok(Value::Object(mut others)) => {
+                others.remove("id");
+                Told::Numbered { id, others }
+            }
+            _ => Told::Record(Box::new(told)),
+        }
+    }
+
+    fn shown(&self, status: StatusCode, made: &Made, usage: &[SlotUsage]) -> Answer {
+        let told = self.as_json(RecordTold::of(made.record(), self.clock.now().wall, usage));
+        answer::json(status, &Shown { key: made.secret().expose(), told })
+    }
+
     pub(crate) async fn answer_keys(&self, rest: &[&str], request: &Incoming, actor: &Actor) -> Result<Answer, Refusal> {
         self.demand_keys(actor).await?;
         let fields = |is_demanded| request.json_object(is_demanded);

@@ -1,5 +1,6 @@
 //! What has been tried at services like this one.
 
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -253,6 +254,24 @@ fn an_open_browser_guesses_no_more_often() {
         service.clock.advance(15 * MINUTE);
         assert_eq!(service.json(method, path, &ada, &body).status, 204, "{path}");
     }
+}
+
+/// Whoever knows the old password, too, and was a little slower, must not have the last word.
+#[test]
+fn of_two_who_change_one_password_at_once_one_does() {
+    let service = Service::new();
+    let owner = Caller::bearer(&service.sign_up(ADA));
+    let thief = Caller::bearer(&service.token(ADA));
+    let change = |new: &str| json!({"current_password": PASSWORD, "new_password": new}).to_string();
+    let slower = service.answering("POST", CHANGE_PASSWORD, &thief, &[JSON], change("nine rust-red foxes"));
+    let mut slower = std::pin::pin!(slower);
+    // The account was read, and its password is being verified.
+    assert!(slower.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(service.json("POST", CHANGE_PASSWORD, &owner, &change("seven teal walruses")).status, 204);
+    let refused = pollster::block_on(slower);
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert_eq!(service.log_in(ADA, "nine rust-red foxes").status, 401);
+    assert_eq!(service.log_in(ADA, "seven teal walruses").status, 303);
 }
 
 #[test]

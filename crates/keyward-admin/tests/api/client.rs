@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request};
-use keyward::account::MemoryAccounts;
+use http::{HeaderMap, Request, Response};
+use keyward::account::{AccountStore, MemoryAccounts};
 use keyward::clock::ManualClock;
 use keyward::{Keys, MemoryStore, NewKey, Peer, Policy, Timestamp};
 use keyward_admin::{Admin, AdminBuilder, SESSION_COOKIE};
@@ -47,10 +47,14 @@ impl Service {
     }
 
     pub(crate) fn with(set: impl FnOnce(AdminBuilder) -> AdminBuilder) -> Self {
+        Self::over(MemoryAccounts::new(), set)
+    }
+
+    pub(crate) fn over(accounts: impl AccountStore + 'static, set: impl FnOnce(AdminBuilder) -> AdminBuilder) -> Self {
         let clock = ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000));
         let keys = Keys::new(MemoryStore::new()).clock(clock.clone());
         let policy = Policy::builder().public_url(ORIGIN).build().unwrap();
-        let builder = Admin::builder(keys.clone(), MemoryAccounts::new()).policy(policy).clock(clock.clone());
+        let builder = Admin::builder(keys.clone(), accounts).policy(policy).clock(clock.clone());
         let admin = set(builder).build().unwrap();
         Self { admin, clock, keys, peer: Cell::new([192, 0, 2, 1].into()), answered: RefCell::default() }
     }
@@ -68,6 +72,18 @@ impl Service {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Reply {
+        wait(self.answering(method, path, caller, headers, body))
+    }
+
+    /// The answer, for who wants something to happen before it is there.
+    pub(crate) fn answering(
+        &self,
+        method: &str,
+        path: &str,
+        caller: &Caller,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> impl Future<Output = Reply> {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in &caller.0 {
             request = request.header(*name, value);
@@ -77,10 +93,15 @@ impl Service {
         }
         let mut request = request.body(body.into()).unwrap();
         request.extensions_mut().insert(Peer(self.peer.get()));
-        let (head, body) = wait(self.admin.answer(request)).into_parts();
+        let asked = format!("{method} {path}");
+        async move { self.heard(&asked, self.admin.answer(request).await) }
+    }
+
+    fn heard(&self, asked: &str, answer: Response<Bytes>) -> Reply {
+        let (head, body) = answer.into_parts();
         let reply = Reply { status: head.status.as_u16(), headers: head.headers, body };
-        let kept = if path.starts_with("/dashboard/keyward.") { "public, max-age=3600" } else { "no-store" };
-        assert_eq!(reply.header("cache-control"), kept, "{method} {path}");
+        let kept = if asked.contains(" /dashboard/keyward.") { "public, max-age=3600" } else { "no-store" };
+        assert_eq!(reply.header("cache-control"), kept, "{asked}");
         let lines = reply.headers.iter().map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
         self.answered.borrow_mut().push(format!("{}\n{}", lines.collect::<String>(), reply.text()));
         reply

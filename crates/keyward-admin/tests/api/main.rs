@@ -2,8 +2,10 @@
 
 mod attacks;
 mod client;
+mod cost_of_registering;
 mod cross_tenant;
 mod dashboard_routes;
 mod journey;
 mod limits_of_accounts;
 mod secrets;
+mod shapes;

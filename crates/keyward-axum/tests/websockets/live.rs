@@ -3,16 +3,19 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use http::Request;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use keyward::{NewKey, SocketEnd, Timestamp};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::support::{Store, closed, is_open, start, until};
+use crate::support::{SOON, Service, Store, closed, is_gone, is_open, start, until};
 
 /// How long an open connection may outlive its key.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -122,6 +125,32 @@ async fn a_key_has_as_many_connections_as_the_policy_says() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_is_disconnected_when_its_handler_has_returned_and_counts_until_then() {
+    let service = start("[websocket]\nconnections_per_key = 1", Store::Memory).await;
+    let (_, key) = service.key().await;
+    let mut silent = service.open("/ws/gives-up", &key).await;
+    let another = async || {
+        while service.connect("/ws", &[("x-api-key", &key)]).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(timeout(SOON, another()).await.is_ok());
+    assert!(is_gone(&mut silent).await);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_disconnected_when_its_key_has_ended() {
+    let service = start("", Store::Memory).await;
+    let (id, key) = service.key().await;
+    let mut silent = service.open("/ws/floods", &key).await;
+    some_sweeps().await;
+    assert!(!is_gone(&mut silent).await);
+    service.keys.revoke(&id).await.unwrap();
+    let gone = async { while !is_gone(&mut silent).await {} };
+    assert!(timeout(SOON, gone).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_handshake_that_the_handler_does_not_complete_frees_its_place() {
     let service = start("[websocket]\nconnections_per_key = 1", Store::Memory).await;
     let (_, key) = service.key().await;
@@ -146,26 +175,44 @@ async fn nobody_s_connection_ends_with_no_key() {
 async fn over_http2_it_ends_with_its_key_too() {
     let service = start("[websocket]\non_denial = 'close'", Store::Memory).await;
     let (id, key) = service.key().await;
-    let stream = TokioIo::new(TcpStream::connect(service.address).await.unwrap());
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake::<_, _, Body>(TokioExecutor::new(), stream).await.unwrap();
-    tokio::spawn(connection);
-    // The server's settings, which say that it takes such streams, come with its first answer at the latest.
-    sender.send_request(Request::get("http://localhost/nothing").body(Body::empty()).unwrap()).await.unwrap();
-    let mut open = async |key: &str| {
-        let request = Request::connect("http://localhost/ws")
-            .extension(hyper::ext::Protocol::from_static("websocket"))
-            .header("sec-websocket-version", "13")
-            .header("x-api-key", key);
-        sender.send_request(request.body(Body::empty()).unwrap()).await.unwrap()
-    };
+    let mut sender = over_http2(&service).await;
     // There is no connection to complete and to close: one of its streams is refused.
-    assert_eq!(open("wrong").await.status(), 401);
-    let answer = open(&key).await;
+    assert_eq!(connect_over(&mut sender, ("x-api-key", "wrong")).await.status(), 401);
+    let answer = connect_over(&mut sender, ("x-api-key", &key)).await;
     assert_eq!(answer.status(), 200);
     let upgraded = TokioIo::new(hyper::upgrade::on(answer).await.unwrap());
     let mut client = WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await;
     assert!(is_open(&mut client).await);
     service.keys.revoke(&id).await.unwrap();
     ends_at_once(&mut client).await;
+}
+
+#[tokio::test]
+async fn over_http2_it_counts_and_needs_an_origin_for_a_cookie_too() {
+    let policy = "sources = [{ header = 'X-API-Key' }, { cookie = 'k' }]\n[websocket]\nconnections_per_key = 1";
+    let service = start(policy, Store::Memory).await;
+    let (_, key) = service.key().await;
+    let mut sender = over_http2(&service).await;
+    assert_eq!(connect_over(&mut sender, ("cookie", &format!("k={key}"))).await.status(), 403);
+    let first = connect_over(&mut sender, ("x-api-key", &key)).await;
+    assert_eq!(first.status(), 200);
+    assert_eq!(connect_over(&mut sender, ("x-api-key", &key)).await.status(), 429);
+    assert_eq!(service.refused("/ws", &key).await, 429);
+}
+
+async fn over_http2(service: &Service) -> SendRequest<Body> {
+    let stream = TokioIo::new(TcpStream::connect(service.address).await.unwrap());
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    // The server's settings, which say that it takes such streams, come with its first answer at the latest.
+    sender.send_request(Request::get("http://localhost/nothing").body(Body::empty()).unwrap()).await.unwrap();
+    sender
+}
+
+async fn connect_over(sender: &mut SendRequest<Body>, (name, value): (&str, &str)) -> Response<Incoming> {
+    let request = Request::connect("http://localhost/ws")
+        .extension(hyper::ext::Protocol::from_static("websocket"))
+        .header("sec-websocket-version", "13")
+        .header(name, value);
+    sender.send_request(request.body(Body::empty()).unwrap()).await.unwrap()
 }

@@ -93,6 +93,8 @@ fn app(guard: Guard, handled: &Arc<Mutex<Vec<String>>>, open: &Arc<AtomicUsize>)
         .route("/ws", socket(|socket| Box::pin(echo(socket))))
         .route("/ws/waits", socket(|socket| Box::pin(waits(socket))))
         .route("/ws/sends", socket(|socket| Box::pin(sends(socket))))
+        .route("/ws/floods", socket(|socket| Box::pin(floods(socket))))
+        .route("/ws/gives-up", socket(|socket| Box::pin(gives_up(socket))))
         .route("/ws/splits", socket(|socket| Box::pin(splits(socket))))
         .route("/auth/token", post(keyward_axum::ticket))
         .nest("/admin", admin);
@@ -115,6 +117,15 @@ async fn waits(_socket: HeldSocket) {
 
 async fn sends(mut socket: HeldSocket) {
     while socket.send(Sent::text("and another thing")).await.is_ok() {}
+}
+
+async fn floods(mut socket: HeldSocket) {
+    while socket.send(Sent::binary(vec![0; 10_000])).await.is_ok() {}
+}
+
+async fn gives_up(mut socket: HeldSocket) {
+    let send = async |socket: &mut HeldSocket| socket.send(Sent::binary(vec![0; 10_000])).await.is_ok();
+    while timeout(Duration::from_millis(200), send(&mut socket)).await == Ok(true) {}
 }
 
 async fn splits(socket: HeldSocket) {
@@ -221,6 +232,18 @@ pub(crate) async fn closed(client: &mut WebSocketStream<impl AsyncRead + AsyncWr
     })
     .await
     .map_err(|_| "still open".to_owned())?
+}
+
+/// Whether the server has ended the connection of a client that does not read: what it still sends is answered by a reset.
+pub(crate) async fn is_gone(client: &mut Client) -> bool {
+    const EMPTY_PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
+    for _ in 0..2 {
+        if client.get_mut().write_all(&EMPTY_PONG).await.is_err() {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    false
 }
 
 /// Waits until it is so, which it is soon.

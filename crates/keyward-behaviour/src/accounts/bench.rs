@@ -129,7 +129,7 @@ pub(crate) fn password(which: usize) -> Result<PasswordHash, Problem> {
 
 /// The second password instead of the first, with no session that goes on.
 pub(crate) fn second_password() -> Result<AccountChange, Problem> {
-    Ok(AccountChange::Password { hash: password(1)?, keeps: None })
+    Ok(AccountChange::Password { instead_of: password(0)?, hash: password(1)?, keeps: None })
 }
 
 /// A session that nobody has begun yet.

@@ -1,7 +1,7 @@
 //! The suite that every place for accounts and sessions passes: one list of named cases, and random changes beside accounts in
 //! memory.
 //!
-//! A place promises what [`AccountStore`](keyward::account::AccountStore) says; `A1` to `A5` in the names of cases are the five
+//! A place promises what [`AccountStore`](keyward::account::AccountStore) says; `A1` to `A6` in the names of cases are the six
 //! paragraphs of that contract, and `R…` the rules of `docs/rules.md`. What a place cannot do is a constant of its harness, with a
 //! reason, and the suite prints it.
 //!

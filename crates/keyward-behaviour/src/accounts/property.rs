@@ -88,9 +88,10 @@ impl Trial {
             Step::Rename { whose, text } => {
                 self.change(whose, &AccountChange::Rename { first_name: text.into(), last_name: text.into() })
             }
-            Step::Password { whose, which, keeps } => {
+            Step::Password { whose, old, new, keeps } => {
                 let keeps = self.digest(keeps);
-                self.change(whose, &AccountChange::Password { hash: password(which)?, keeps })
+                let (instead_of, hash) = (password(old)?, password(new)?);
+                self.change(whose, &AccountChange::Password { instead_of, hash, keeps })
             }
             Step::Admin { whose, value } => self.change(whose, &AccountChange::Admin(value)),
             Step::Disabled { whose, value } => self.change(whose, &AccountChange::Disabled(value)),

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 pub(crate) enum Step {
     Add { address: usize, again: bool, only_as_first: bool },
     Rename { whose: usize, text: &'static str },
-    Password { whose: usize, which: usize, keeps: Option<usize> },
+    Password { whose: usize, old: usize, new: usize, keeps: Option<usize> },
     Admin { whose: usize, value: bool },
     Disabled { whose: usize, value: bool },
     Remove { whose: usize },
@@ -32,8 +32,8 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (0..4_usize, prop::bool::weighted(0.1), prop::bool::weighted(0.2))
             .prop_map(|(address, again, only_as_first)| Step::Add { address, again, only_as_first }),
         1 => (whose.clone(), text).prop_map(|(whose, text)| Step::Rename { whose, text }),
-        2 => (whose.clone(), 0..2_usize, prop::option::of(session.clone()))
-            .prop_map(|(whose, which, keeps)| Step::Password { whose, which, keeps }),
+        3 => (whose.clone(), 0..2_usize, 0..2_usize, prop::option::of(session.clone()))
+            .prop_map(|(whose, old, new, keeps)| Step::Password { whose, old, new, keeps }),
         1 => (whose.clone(), any::<bool>()).prop_map(|(whose, value)| Step::Admin { whose, value }),
         2 => (whose.clone(), any::<bool>()).prop_map(|(whose, value)| Step::Disabled { whose, value }),
         1 => whose.clone().prop_map(|whose| Step::Remove { whose }),

@@ -13,7 +13,8 @@ use actix_web::{
 };
 use actix_ws::{Message, MessageStream, Session};
 use keyward::{Guard, Pass};
-use keyward_actix::LiveSocket;
+use keyward_actix::{Authenticated, LiveSocket};
+use keyward_admin::Admin;
 
 use crate::{
     conformance::{Conformance, Seen},
@@ -142,6 +143,18 @@ fn route(guard: Guard, listener: TcpListener) -> io::Result<Running> {
             .route("/healthz", web::get().to(async || "healthz"))
             .route("/docs/{rest:.*}", web::to(async || "docs"));
         App::new().service(nested.route("/reports", web::to(async || "nested"))).service(all_else)
+    };
+    let address = listener.local_addr()?;
+    let server = HttpServer::new(app).workers(1).disable_signals().listen_auto_h2c(listener)?;
+    Ok(running(address, server.run()))
+}
+
+pub(super) fn mount(admin: Admin, guard: Guard, listener: TcpListener) -> io::Result<Running> {
+    let app = move || {
+        App::new()
+            .route("/reports", web::get().to(async |who: Authenticated| who.name().to_owned()))
+            .wrap(keyward_actix::guard(guard.clone()))
+            .wrap(keyward_actix::admin(admin.clone()))
     };
     let address = listener.local_addr()?;
     let server = HttpServer::new(app).workers(1).disable_signals().listen_auto_h2c(listener)?;

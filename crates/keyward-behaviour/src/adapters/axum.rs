@@ -18,7 +18,8 @@ use axum::{
 };
 use http::StatusCode;
 use keyward::{Guard, Pass};
-use keyward_axum::{HeldSocket, LiveSocket};
+use keyward_admin::Admin;
+use keyward_axum::{Authenticated, HeldSocket, LiveSocket};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use crate::{
@@ -95,4 +96,11 @@ fn route(guard: Guard, listener: TcpListener) -> io::Result<Running> {
     let app = Router::new().nest("/nested", nested).fallback_service(keyward_axum::guarded(routes, guard));
     let guarded = app.into_make_service_with_connect_info::<SocketAddr>();
     Running::task(listener, async move |listener| axum::serve(listener, guarded).await)
+}
+
+pub(super) fn mount(admin: Admin, guard: Guard, listener: TcpListener) -> io::Result<Running> {
+    let routes = Router::new().route("/reports", get(async |who: Authenticated| who.name().to_owned()));
+    let app = keyward_axum::guarded(routes, guard).merge(keyward_axum::admin(admin));
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    Running::task(listener, async move |listener| axum::serve(listener, app).await)
 }

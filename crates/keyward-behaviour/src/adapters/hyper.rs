@@ -14,7 +14,8 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use keyward::{Pass, Peer, SocketEnd};
+use keyward::{Guard, Pass, Peer, SocketEnd};
+use keyward_admin::Admin;
 use keyward_tower::live::{self, HeldSocket};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -125,4 +126,25 @@ async fn echo(mut socket: HeldSocket<WebSocketStream<TokioIo<Upgraded>>>, first:
 
 fn close(end: SocketEnd) -> Message {
     Message::Close(Some(CloseFrame { code: end.code().into(), reason: end.reason().into() }))
+}
+
+pub(super) fn mount(admin: Admin, guard: Guard, listener: TcpListener) -> io::Result<Running> {
+    let reports = tower::service_fn(async |request: Request<Incoming>| {
+        let who = request.extensions().get::<Pass>().and_then(Pass::principal);
+        Ok::<_, Infallible>(Response::new(Full::from(who.map(|who| who.name().to_owned()).unwrap_or_default())))
+    });
+    let service = keyward_tower::admin(admin).layer(keyward_tower::guard(guard).layer(reports));
+    Running::task(listener, async move |listener| {
+        while let Ok((stream, peer)) = listener.accept().await {
+            let service = service.clone();
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(Peer(peer.ip()));
+                service.clone().oneshot(request)
+            });
+            tokio::spawn(async move {
+                // A client that breaks off is no fault of the server.
+                let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    })
 }

@@ -16,7 +16,8 @@ use hyper_util::{
     server::conn::auto,
 };
 use keyward::{Guard, Pass, Peer};
-use keyward_warp::{HeldSocket, LiveSocket, live_socket};
+use keyward_admin::Admin;
+use keyward_warp::{Authenticated, HeldSocket, LiveSocket, live_socket};
 use tower::ServiceExt as _;
 use warp::{
     Filter, Rejection, Reply,
@@ -132,4 +133,10 @@ fn route(guard: Guard, listener: TcpListener) -> io::Result<Running> {
     let nested = warp::path!("nested" / "reports").map(|| "nested");
     let routes = reports.or(report).or(healthz).or(docs).or(nested);
     Running::task(listener, async move |listener| keyward_warp::serve(guard, routes).incoming(listener).run().await)
+}
+
+pub(super) fn mount(admin: Admin, guard: Guard, listener: TcpListener) -> io::Result<Running> {
+    let name = |who: Authenticated| who.name().to_owned();
+    let routes = warp::path!("reports").and(warp::get()).and(keyward_warp::authenticated()).map(name);
+    Running::task(listener, async move |listener| keyward_warp::serve(guard, routes).admin(admin).incoming(listener).run().await)
 }

@@ -82,7 +82,7 @@ impl ModelRequest {
 
     /// R12.4, R13: whether somebody may make a WebSocket of the request, although it does not ask for one in the right words.
     pub fn may_open_socket(&self) -> bool {
-        self.is_handshake() || (self.method == "GET" && !self.values("Sec-WebSocket-Key").is_empty())
+        self.method == "CONNECT" || self.is_handshake() || (self.method == "GET" && !self.values("Sec-WebSocket-Key").is_empty())
     }
 
     /// Whether the head announces a body.

@@ -221,6 +221,15 @@ async fn counted_by_its_key(adapter: Adapter) -> Result<(), String> {
         "Upgrade: websocket\nConnection: upgrades",
         "Upgrade: xwebsocket\nConnection: Upgrade",
         "Upgrade: websocket/13\nConnection: Upgrade",
+        "Upgrade: WEBSOCKET\nConnection: UPGRADE",
+        "Upgrade: h2c, websocket\nConnection: Upgrade",
+        "Upgrade: websocket, h2c\nConnection: keep-alive, Upgrade",
+        "Upgrade: h2c\nUpgrade: websocket\nConnection: Upgrade",
+        "Upgrade: websocket\nUpgrade: websocket\nConnection: keep-alive\nConnection: Upgrade",
+        "Upgrade: websocket\nConnection: Upgrade, close",
+        "Upgrade: no-websocket-here\nConnection: Upgrade",
+        "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 8",
         "Connection: keep-alive",
     ] {
         let text = format!("GET /ws/a\n{words}\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==");

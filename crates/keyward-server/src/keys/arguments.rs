@@ -17,6 +17,7 @@ use crate::time_span::{Span, When};
 Examples:
   KEY=$(keyward keys create --name \"nightly export\" --scope reports:read --expires 90d)
   keyward keys list --owner ada --state live
+  keyward keys update ID --expires 30d --scope reports:read
   keyward keys rotate ID --grace 24h
   keyward keys revoke ID
 
@@ -40,6 +41,8 @@ pub(super) enum Command {
     List(List),
     /// Tell all that is known of one key
     Show(Show),
+    /// Change what a key may do, until when and from where, or switch it off or on; its secret stays
+    Update(Change),
     /// End keys for ever
     Revoke(Revoke),
     /// Give a key a new secret; the old one is accepted until its grace ends
@@ -143,6 +146,79 @@ Examples:
 pub(super) struct Show {
     /// The key's id, which `keyward keys list` tells
     pub(super) id: OsString,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  keyward keys update ID --name \"weekly export\" --expires 30d
+  keyward keys update ID --scope reports:read --scope reports:write
+  keyward keys update ID --no-expiry --any-ip --no-limits
+  keyward keys update ID --disable                     not accepted until --enable
+
+What is not named stays as it is. Scopes, networks, quotas and metadata that are given take the place of all that there were. The
+journal tells the key before and after. A revoked key is not changed any more.")]
+pub(super) struct Change {
+    /// The key's id
+    pub(super) id: OsString,
+    /// Another name for people
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// A label that routes may demand
+    #[arg(long, conflicts_with = "no_kind")]
+    pub(super) kind: Option<String>,
+    /// What it may do from now on; can be repeated
+    #[arg(long = "scope", value_name = "SCOPE", conflicts_with = "no_scopes")]
+    pub(super) scopes: Vec<String>,
+    /// Not accepted from this time on, or so long from now: 90d, 12h, or a time in RFC 3339
+    #[arg(long, value_name = "WHEN", conflicts_with = "no_expiry")]
+    pub(super) expires: Option<When>,
+    /// Not accepted before this time, or for so long
+    #[arg(long, value_name = "WHEN", conflicts_with = "no_start")]
+    pub(super) not_before: Option<When>,
+    /// A network from which it is accepted; can be repeated
+    #[arg(long = "allow-ip", value_name = "CIDR", conflicts_with = "any_ip")]
+    pub(super) networks: Vec<String>,
+    /// A quota of its own, instead of the policy's; can be repeated with another window
+    #[arg(long = "limit", value_name = "COUNT/UNIT", allow_hyphen_values = true, conflicts_with = "no_limits")]
+    pub(super) limits: Vec<String>,
+    /// Something else to keep with it; can be repeated
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "no_metadata")]
+    pub(super) metadata: Vec<String>,
+    #[command(flatten)]
+    pub(super) without: Without,
+    /// Not accepted until it is switched on again
+    #[arg(long, conflicts_with = "enable")]
+    pub(super) disable: bool,
+    /// Accepted again
+    #[arg(long)]
+    pub(super) enable: bool,
+}
+
+/// What is taken away.
+#[derive(Debug, Args)]
+pub(super) struct Without {
+    /// Without a label
+    #[arg(long)]
+    pub(super) no_kind: bool,
+    /// It may do nothing that needs a scope
+    #[arg(long)]
+    pub(super) no_scopes: bool,
+    /// It does not end by itself
+    #[arg(long)]
+    pub(super) no_expiry: bool,
+    /// Accepted from now on
+    #[arg(long)]
+    pub(super) no_start: bool,
+    /// Accepted from everywhere
+    #[arg(long)]
+    pub(super) any_ip: bool,
+    /// The policy's quotas
+    #[arg(long)]
+    pub(super) no_limits: bool,
+    /// Nothing else is kept with it
+    #[arg(long)]
+    pub(super) no_metadata: bool,
 }
 
 #[derive(Debug, Args)]

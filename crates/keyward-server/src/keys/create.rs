@@ -5,22 +5,15 @@ use std::process::ExitCode;
 use keyward::NewKey;
 
 use super::arguments::Create;
-use super::{Call, Session, failed, made};
+use super::{Call, Session, failed, fields, made};
 use crate::database::Access;
 use crate::failure::Failure;
 use crate::output::tell;
-use crate::time_span::When;
 
 pub(super) async fn run(call: &Call<'_>, arguments: &Create) -> Result<ExitCode, Failure> {
-    let (not_before, expires) = (arguments.not_before, arguments.expires);
-    let ahead = |flag, when: Option<When>| when.map(|when| when.ahead(call.now)).transpose().map_err(|error| wrong(flag, &error));
-    let not_before = ahead("--not-before", not_before)?;
-    let expires = ahead("--expires", expires)?;
-    if let (Some(start), Some(end)) = (not_before, expires)
-        && start >= end
-    {
-        return Err(wrong("--not-before", &"it is not before --expires: the key would never be accepted"));
-    }
+    let not_before = fields::time("--not-before", arguments.not_before, call.now)?;
+    let expires = fields::time("--expires", arguments.expires, call.now)?;
+    fields::start_before_end(not_before, expires)?;
     let mut new = new_key(arguments)?;
     if let Some(time) = not_before {
         new = new.not_before(time);
@@ -43,23 +36,14 @@ pub(super) async fn run(call: &Call<'_>, arguments: &Create) -> Result<ExitCode,
 }
 
 fn new_key(arguments: &Create) -> Result<NewKey, Failure> {
-    if arguments.name.trim().is_empty() {
-        return Err(wrong("--name", &"it is empty; write what the key is for"));
+    let mut new = NewKey::named(fields::name(&arguments.name)?);
+    new = new.prefix(arguments.prefix.as_str()).map_err(|error| fields::wrong("--prefix", &error))?;
+    new = fields::scopes(&arguments.scopes)?.into_iter().fold(new, NewKey::granting);
+    new = fields::limits(&arguments.limits)?.into_iter().fold(new, NewKey::limited_to);
+    if let Some(networks) = fields::networks(&arguments.networks)? {
+        new = new.allow_networks(networks);
     }
-    let mut new = NewKey::named(arguments.name.as_str());
-    new = new.prefix(arguments.prefix.as_str()).map_err(|error| wrong("--prefix", &error))?;
-    for scope in &arguments.scopes {
-        new = new.scope(scope).map_err(|error| wrong("--scope", &error))?;
-    }
-    for quota in &arguments.limits {
-        new = new.limit(quota).map_err(|error| wrong("--limit", &error))?;
-    }
-    if !arguments.networks.is_empty() {
-        new = new.allow_ips(&arguments.networks).map_err(|error| wrong("--allow-ip", &error))?;
-    }
-    for pair in &arguments.metadata {
-        let (name, value) =
-            pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| wrong("--metadata", &"write NAME=VALUE"))?;
+    for (name, value) in fields::metadata(&arguments.metadata)? {
         new = new.metadata(name, value);
     }
     if let Some(kind) = &arguments.kind {
@@ -69,23 +53,6 @@ fn new_key(arguments: &Create) -> Result<NewKey, Failure> {
         new = new.owner(owner.as_str());
     }
     // Before there is a database for it.
-    new.check().map_err(|bad| wrong(flag_of(bad.field()), &bad.problem()))?;
+    new.check().map_err(|bad| fields::wrong(fields::flag_of(bad.field()), &bad.problem()))?;
     Ok(new)
-}
-
-/// Under which flag a record's field is written.
-fn flag_of(field: &str) -> &'static str {
-    match field {
-        "name" => "--name",
-        "kind" => "--kind",
-        "owner" => "--owner",
-        "scopes" => "--scope",
-        "networks" => "--allow-ip",
-        "limits" => "--limit",
-        _ => "--metadata",
-    }
-}
-
-fn wrong(flag: &str, problem: &dyn std::fmt::Display) -> Failure {
-    Failure::Configuration(format!("{flag}: {problem}"))
 }

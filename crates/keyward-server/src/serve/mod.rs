@@ -37,9 +37,24 @@ async fn serve(listen: &str, connections: usize, arguments: &Serve) -> Result<()
     let mut configuration = Configuration::read(&arguments.deciding, Access::Create).await?;
     // Before anything is shown: whoever reads that we listen may stop us.
     let mut signals = shutdown::Signals::listen()?;
-    let audit = audit::Audit::start(configuration.policy())?;
+    let audit = audit::Audit::start(configuration.policy(), arguments)?;
+    let served = serve_by(&mut configuration, &audit, listen, connections, arguments, &mut signals).await;
+    // Uses that were counted lately are written now. Audit events come last: closing may take its time.
+    let closed = configuration.database.close().await;
+    audit.finish();
+    served.and(closed)
+}
+
+async fn serve_by(
+    configuration: &mut Configuration,
+    audit: &audit::Audit,
+    listen: &str,
+    connections: usize,
+    arguments: &Serve,
+    signals: &mut shutdown::Signals,
+) -> Result<(), Failure> {
     let limits = shared_limits::connect(arguments, audit.sink()).await?;
-    if let Some(used) = shared_tickets::connect(arguments, &configuration).await? {
+    if let Some(used) = shared_tickets::connect(arguments, configuration).await? {
         configuration.note_used_tickets_in(used);
     }
     let guard = configuration.guard(|builder| {
@@ -54,9 +69,9 @@ async fn serve(listen: &str, connections: usize, arguments: &Serve) -> Result<()
     let address = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
     // Where the store is not asked, it would be a secret that never works.
     if configuration.imported == 0 && configuration.asks_the_store() {
-        bootstrap::make(&configuration, &guard, address).await?;
+        bootstrap::make(configuration, &guard, address).await?;
     }
-    let admin = administration::open(&configuration, &guard, audit.sink(), address)?;
+    let admin = administration::open(configuration, &guard, audit.sink(), address)?;
     match configuration.imported {
         0 => tracing::info!("keys: {}", configuration.database),
         count => tracing::info!("keys: {count}, in memory"),
@@ -64,11 +79,8 @@ async fn serve(listen: &str, connections: usize, arguments: &Serve) -> Result<()
     tracing::info!(%address, "listening");
     output::print(|out| writeln!(out, "listening on {address}"))?;
     let router = routes::router(guard).merge(keyward_axum::admin(admin));
-    connections::serve(listener, router, connections::within_open_files(connections), &mut signals).await;
-    // Uses that were counted lately are written now. Audit events come last: closing may take its time.
-    let closed = configuration.database.close().await;
-    audit.finish();
-    closed
+    connections::serve(listener, router, connections::within_open_files(connections), signals).await;
+    Ok(())
 }
 
 fn cannot_listen(listen: &str, error: &std::io::Error) -> Failure {

@@ -1,6 +1,9 @@
 //! The program as its users meet it: a real process, real files and real sockets.
 
+mod accounts;
 mod administration;
+mod audit_file;
+mod audit_verify;
 mod connections;
 mod explain;
 mod folder;
@@ -8,6 +11,7 @@ mod forward_auth;
 mod generate;
 mod import;
 mod keys;
+mod keys_update;
 mod life;
 #[cfg(unix)]
 mod peppers;
@@ -40,11 +44,15 @@ fn keyward() -> Command {
         "KEYWARD_REDIS_AWAY",
         "KEYWARD_REDIS_NODES",
         "KEYWARD_REDIS_NAMESPACE",
+        "KEYWARD_AUDIT",
+        "KEYWARD_AUDIT_KEY_FILE",
         "KEYWARD_LOG",
         "NO_COLOR",
     ] {
         command.env_remove(variable);
     }
+    // Whom journals name.
+    command.env("USER", "grace");
     command
 }
 

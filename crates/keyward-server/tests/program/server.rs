@@ -66,6 +66,10 @@ impl Server {
         line.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix('\n')).unwrap().parse().unwrap()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a request; `headers` are whole lines.
     pub(crate) fn get(&self, target: &str, headers: &[&str]) -> Answer {
         self.send("GET", target, headers)

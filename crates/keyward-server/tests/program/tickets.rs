@@ -288,7 +288,7 @@ fn while_redis_is_away_no_ticket_is_made_or_used() {
     redis.kill().unwrap();
     let answer = exchange(&server);
     assert_eq!((answer.status, answer.body.contains("redis") || answer.body.contains("Redis")), (503, false), "{answer:?}");
-    assert!(answer.header("Retry-After").is_some(), "{answer:?}");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
     assert_eq!(open(&server, &earlier), 503);
     assert_eq!(server.get("/whoami", &[KEY]).status, 200, "all else goes on");
     redis.start_again().unwrap();

@@ -12,8 +12,9 @@ use crate::connection::values;
 use crate::database::Shared;
 use crate::failure::Outcome;
 
+/// Adds it if `$9` is 1.
 const ADD: &str = "INSERT INTO keyward_accounts (id, address, first_name, last_name, password, is_admin, is_disabled, created) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+                   SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE $9 = 1";
 const UPDATE: &str = "UPDATE keyward_accounts SET (id, address, first_name, last_name, password, is_admin, is_disabled, created) \
                       = ($1, $2, $3, $4, $5, $6, $7, $8) WHERE id = $1";
 
@@ -25,12 +26,21 @@ impl Shared {
         by: &Attribution,
     ) -> Outcome<Answered<Arc<Account>>> {
         let mut writing = self.begin_change_of_account().await?;
-        if let Some(refused) = why_not(&mut writing, &account, only_as_first).await? {
+        let refused = why_not(&mut writing, &account, only_as_first).await?;
+        if let Some(refused @ AccountRefused::NotTheFirst) = refused {
             return refuse(writing, refused).await;
         }
-        writing.run(ADD, account_values(&account)).await?;
-        writing.commit(AccountJournalled::new(by, "create", account.id, None, Some(&account))).await?;
-        Ok(Ok(Arc::new(account)))
+        // Whoever registers must not learn by what it costs that an address is taken. So it is the same statements, which add nothing
+        // then, and a commit of the number, which the journal leaves out. Refused: rolling back, which waits for no disk.
+        let is_added = refused.is_none();
+        let mut values = account_values(&account);
+        values.push(i64::from(is_added).into());
+        writing.run(ADD, values).await?;
+        writing.commit_if(is_added, AccountJournalled::new(by, "create", account.id, None, Some(&account))).await?;
+        Ok(match refused {
+            Some(refused) => Err(refused),
+            None => Ok(Arc::new(account)),
+        })
     }
 
     pub(super) async fn change_account(
@@ -41,7 +51,10 @@ impl Shared {
     ) -> Outcome<Answered<Arc<Account>>> {
         let mut writing = self.begin_change_of_account().await?;
         let Some(before) = writing.locked(id).await? else { return refuse(writing, AccountRefused::NotFound).await };
-        let after = change.apply(&before);
+        let after = match change.apply(&before) {
+            Ok(after) => after,
+            Err(refused) => return refuse(writing, refused).await,
+        };
         writing.run(UPDATE, account_values(&after)).await?;
         if change.ends_sessions() {
             writing.end_sessions_of(id, change.keeps()).await?;

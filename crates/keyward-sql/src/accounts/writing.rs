@@ -51,7 +51,12 @@ impl Writing {
     }
 
     /// Writes the row of the journal, and acknowledges the change.
-    pub(super) async fn commit(mut self, row: AccountJournalled) -> Outcome<()> {
+    pub(super) async fn commit(self, row: AccountJournalled) -> Outcome<()> {
+        self.commit_if(true, row).await
+    }
+
+    /// The same at the same cost, also where nothing was changed: without the row then.
+    pub(super) async fn commit_if(mut self, is_changed: bool, row: AccountJournalled) -> Outcome<()> {
         let values = values![
             self.number,
             row.at.unix_nanoseconds(),
@@ -60,9 +65,10 @@ impl Writing {
             row.account.as_str(),
             row.before.map(|told| told.to_string()),
             row.after.map(|told| told.to_string()),
+            i64::from(is_changed),
         ];
         let sql = "INSERT INTO keyward_account_journal (number, made_at, actor, action, account_id, account_before, account_after) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
+                   SELECT $1, $2, $3, $4, $5, $6, $7 WHERE $8 = 1";
         self.session.run(sql, values).await?;
         self.session.commit().await
     }

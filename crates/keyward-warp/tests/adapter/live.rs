@@ -8,6 +8,7 @@ use futures_util::{SinkExt, StreamExt};
 use keyward::key::KeyId;
 use keyward::{Guard, NewKey, SocketEnd, scopes};
 use keyward_warp::{HeldSocket, LiveSocket, allowed_by, live_socket};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -79,6 +80,8 @@ fn routes(guard: Guard, handled: Handled) -> impl Filter<Extract = (impl Reply,)
         .and(echo())
         .or(warp::path!("ws" / "waits").and(socket(|socket| Box::pin(waits(socket)))))
         .or(warp::path!("ws" / "sends").and(socket(|socket| Box::pin(sends(socket)))))
+        .or(warp::path!("ws" / "floods").and(socket(|socket| Box::pin(floods(socket)))))
+        .or(warp::path!("ws" / "gives-up").and(socket(|socket| Box::pin(gives_up(socket)))))
         .or(warp::path!("ws" / "splits").and(socket(|socket| Box::pin(splits(socket)))))
         .or(warp::path!("readers" / "ws").and(readers()).and(echo()))
         .or(warp::path!("readers" / "late").and(warp::ws()).and(readers()).map(|_: Ws| "never"))
@@ -99,6 +102,15 @@ async fn waits(_socket: HeldSocket) {
 
 async fn sends(mut socket: HeldSocket) {
     while socket.send(Sent::text("and another thing")).await.is_ok() {}
+}
+
+async fn floods(mut socket: HeldSocket) {
+    while socket.send(Sent::binary(vec![0; 10_000])).await.is_ok() {}
+}
+
+async fn gives_up(mut socket: HeldSocket) {
+    let send = async |socket: &mut HeldSocket| socket.send(Sent::binary(vec![0; 10_000])).await.is_ok();
+    while timeout(Duration::from_millis(200), send(&mut socket)).await == Ok(true) {}
 }
 
 async fn splits(socket: HeldSocket) {
@@ -159,6 +171,18 @@ async fn ends_at_once(client: &mut Client) {
 async fn is_open(client: &mut Client) -> bool {
     client.send(Message::text("are you there?")).await.is_ok()
         && matches!(timeout(SOON, client.next()).await, Ok(Some(Ok(Message::Text(_)))))
+}
+
+/// Whether the server has ended the connection of a client that does not read: what it still sends is answered by a reset.
+async fn is_gone(client: &mut Client) -> bool {
+    const EMPTY_PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
+    for _ in 0..2 {
+        if client.get_mut().write_all(&EMPTY_PONG).await.is_err() {
+            return true;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    false
 }
 
 /// The text of a denial.
@@ -293,6 +317,31 @@ async fn a_key_has_as_many_connections_as_the_policy_says() {
     handled.until(2).await;
     let _third = open(&service, "/ws", &service.plain).await;
     assert_eq!(refused(&service, "/ws", &service.plain).await, 429);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_disconnected_when_its_handler_has_returned_and_counts_until_then() {
+    let (service, _) = start("[websocket]\nconnections_per_key = 1", false).await;
+    let mut silent = open(&service, "/ws/gives-up", &service.plain).await;
+    let another = async || {
+        while connect(&service, "/ws", &[("x-api-key", &service.plain)]).await.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(timeout(SOON, another()).await.is_ok());
+    assert!(is_gone(&mut silent).await);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_disconnected_when_its_key_has_ended() {
+    let (service, _) = start("", false).await;
+    let (id, key) = another_key(&service).await;
+    let mut silent = open(&service, "/ws/floods", &key).await;
+    sleep(AT_ONCE).await;
+    assert!(!is_gone(&mut silent).await);
+    service.keys.revoke(&id).await.unwrap();
+    let gone = async { while !is_gone(&mut silent).await {} };
+    assert!(timeout(SOON, gone).await.is_ok());
 }
 
 #[tokio::test]

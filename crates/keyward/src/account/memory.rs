@@ -107,7 +107,7 @@ impl AccountStore for MemoryAccounts {
         let id = *id;
         self.later(move |kept| {
             let before = kept.accounts.get(&id).cloned().ok_or(AccountRefused::NotFound)?;
-            let after = Arc::new(change.apply(&before));
+            let after = Arc::new(change.apply(&before)?);
             kept.accounts.insert(id, after.clone());
             if change.ends_sessions() {
                 kept.end_sessions_of(id, change.keeps());

@@ -30,10 +30,14 @@ use crate::store::Attribution;
 /// 3. A change, the sessions that it ends and its row in the journal are made together, or none of them is.
 /// 4. A session that was ended is not found again by anybody who asks afterwards, in any process.
 /// 5. An account that is gone, or switched off, has no sessions; and none begins by a password that the account has no more.
+/// 6. A password is changed from the one that was looked at, or not at all: of two who change it at once, one is refused.
 ///
 /// Nothing happens before an answer is polled.
 pub trait AccountStore: Send + Sync {
     /// Adds an account; where it may only be the first, there must be none so far.
+    ///
+    /// To refuse an address that is taken should cost what it costs to add one, down to the commit: whoever registers would learn by
+    /// the time it takes whether somebody has an account. The database's own rows are what remains of the difference.
     fn add_account(&self, account: Account, only_as_first: bool, by: Attribution)
     -> Answer<Result<Arc<Account>, AccountRefused>>;
 
@@ -46,7 +50,7 @@ pub trait AccountStore: Send + Sync {
     /// Accounts in the order of their ids, which is that in which they were made, behind `after`, at most `limit`.
     fn accounts(&self, after: Option<AccountId>, limit: usize) -> Answer<Vec<Arc<Account>>>;
 
-    /// Changes an account by [`AccountChange::apply`], and ends its sessions where [`AccountChange::ends_sessions`] says so.
+    /// Changes an account by [`AccountChange::apply`], which may refuse it, and ends its sessions where [`AccountChange::ends_sessions`] says so.
     fn change_account(
         &self,
         id: &AccountId,
@@ -103,7 +107,7 @@ pub enum AccountRefused {
     /// It may only be made as the first, and there are others.
     #[error("there are accounts already: an administrator makes further ones")]
     NotTheFirst,
-    /// The password that was verified is the account's no more.
+    /// The password that was looked at is the account's no more.
     #[error("the password was changed meanwhile: sign in again")]
     PasswordChanged,
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EmailAddress, PasswordHash, SessionDigest};
+use super::{AccountRefused, EmailAddress, PasswordHash, SessionDigest};
 use crate::clock::Timestamp;
 use crate::key::KeyId;
 use crate::random::Random;
@@ -98,8 +98,13 @@ pub enum AccountChange {
         /// The new last name.
         last_name: Box<str>,
     },
-    /// Another password. Ends all sessions but the one named.
+    /// Another password, in place of the one that was looked at. Ends all sessions but the one named.
+    ///
+    /// Verifying the old password and hashing the new one take their time, in which somebody else may set another one: a store looks
+    /// once more, so that of two changes that began from one password only one is made.
     Password {
+        /// The hash that the account has to have still.
+        instead_of: PasswordHash,
         /// Of the new password.
         hash: PasswordHash,
         /// The session that goes on.
@@ -123,19 +128,22 @@ impl AccountChange {
     }
 
     /// What becomes of an account.
-    #[must_use]
-    pub fn apply(&self, account: &Account) -> Account {
+    ///
+    /// # Errors
+    /// [`AccountRefused::PasswordChanged`]: the password that was looked at is the account's no more.
+    pub fn apply(&self, account: &Account) -> Result<Account, AccountRefused> {
         let mut changed = account.clone();
         match self {
             Self::Rename { first_name, last_name } => {
                 changed.first_name.clone_from(first_name);
                 changed.last_name.clone_from(last_name);
             }
+            Self::Password { instead_of, .. } if account.password != *instead_of => return Err(AccountRefused::PasswordChanged),
             Self::Password { hash, .. } => changed.password = hash.clone(),
             Self::Admin(is_admin) => changed.is_admin = *is_admin,
             Self::Disabled(is_disabled) => changed.is_disabled = *is_disabled,
         }
-        changed
+        Ok(changed)
     }
 
     /// Whether it ends the account's sessions.

@@ -12,7 +12,8 @@ use crate::head::Head;
 use crate::proof::Allowed;
 use crate::trail::Trail;
 
-/// One decision, told; or that limits are not shared any more, or again ([`AuditEvent::of_limits`]). Serialises to the fields of the JSON audit line.
+/// One decision, told; or a password that somebody gave ([`AuditEvent::of_password`]), or what happened to the program itself
+/// ([`AuditEvent::of_limits`], [`AuditEvent::of_audit`]). Serialises to the fields of the JSON audit line.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[non_exhaustive]
 pub struct AuditEvent<'a> {
@@ -21,9 +22,9 @@ pub struct AuditEvent<'a> {
     /// How urgent it is.
     pub level: Level,
     /// `api_key_accepted`, `api_key_rejected`, `anonymous_accepted`, or `open_access` where no key is looked at; `limits_away`,
-    /// `limits_back`.
+    /// `limits_back`, `audit_started`, `audit_stopped`, `sign_in_accepted`, `sign_in_rejected`, `password_rejected`.
     pub event: &'static str,
-    /// `allow` or `deny`; `away` or `back` where nobody asked for anything.
+    /// `allow` or `deny`; where nobody asked for anything, `away` or `back`, `started` or `stopped`.
     pub outcome: &'static str,
     /// The denial's kind, or `valid`, `anonymous`, `open-access`; for limits, what holds while they are away.
     pub reason: &'static str,
@@ -105,12 +106,42 @@ impl AuditEvent<'static> {
     /// Limits that several processes share are away, or back: what holds of them has changed for every request. `mode` is what
     /// holds while they are away. Nothing else is known of such an event, so its other fields are empty.
     pub fn of_limits(away: bool, mode: &'static str, timestamp: Timestamp, event_id: u128) -> Self {
+        let (level, event, outcome) =
+            if away { (Level::Warning, "limits_away", "away") } else { (Level::Info, "limits_back", "back") };
+        Self::of_the_program(level, event, outcome, mode, timestamp, event_id)
+    }
+
+    /// A file of audit events begins, or goes on, with this event; or it ends with it. A beginning that follows no end tells of a
+    /// program that was killed. `reason` says how: `new`, `continued`, `torn`; `asked` for an end.
+    pub fn of_audit(begins: bool, reason: &'static str, timestamp: Timestamp, event_id: u128) -> Self {
+        let (event, outcome) = if begins { ("audit_started", "started") } else { ("audit_stopped", "stopped") };
+        let level = if reason == "torn" { Level::Warning } else { Level::Info };
+        Self::of_the_program(level, event, outcome, reason, timestamp, event_id)
+    }
+
+    /// Somebody gave a password. `event` says what for and what became of it, like `sign_in_accepted`, `sign_in_rejected` or
+    /// `password_rejected`. Who it was, from where and in which request is for the caller to fill in: `name` is the e-mail address, and
+    /// `owner` the account's id. There is no field for the password.
+    pub fn of_password(event: &'static str, accepted: bool, reason: &'static str, timestamp: Timestamp, event_id: u128) -> Self {
+        let (level, outcome) = if accepted { (Level::Info, "allow") } else { (Level::Warning, "deny") };
+        let status = if accepted { 200 } else { 401 };
+        Self { status, ..Self::of_the_program(level, event, outcome, reason, timestamp, event_id) }
+    }
+
+    fn of_the_program(
+        level: Level,
+        event: &'static str,
+        outcome: &'static str,
+        reason: &'static str,
+        timestamp: Timestamp,
+        event_id: u128,
+    ) -> Self {
         Self {
             timestamp,
-            level: if away { Level::Warning } else { Level::Info },
-            event: if away { "limits_away" } else { "limits_back" },
-            outcome: if away { "away" } else { "back" },
-            reason: mode,
+            level,
+            event,
+            outcome,
+            reason,
             status: 0,
             request_id: "",
             event_id,

@@ -1,5 +1,6 @@
 //! What happened, told once for each decision (R11), and where it is told.
 
+pub mod chain;
 mod event;
 mod lines;
 mod ring;

@@ -185,35 +185,38 @@ impl RingReader {
     /// Gives every event that waits to another sink, and tells how many were dropped since the last time. Events of one thread
     /// come in their order.
     pub fn drain(&mut self, sink: &dyn AuditSink) -> Drained {
-        let mut told = 0;
+        let (mut told, mut failed, mut first_fault) = (0, 0, None);
         for ring in &self.0.rings {
             // As many as there are now: a busy server must not keep the reader from the other rings.
             for kept in (0..ring.len()).map_while(|_| ring.pop()) {
-                kept.tell(|event| match sink.record(event) {
-                    Answer::Ready(Ok(())) => {}
-                    Answer::Ready(Err(fault)) => tracing::error!(target: "keyward", %fault, "an audit event was not recorded"),
-                    Answer::Pending(later) => {
-                        if let Err(fault) = pollster::block_on(later) {
-                            tracing::error!(target: "keyward", %fault, "an audit event was not recorded");
-                        }
+                kept.tell(|event| match pollster::block_on(sink.record(event).wait()) {
+                    Ok(()) => told += 1,
+                    Err(fault) => {
+                        failed += 1;
+                        first_fault.get_or_insert(fault);
                     }
                 });
-                told += 1;
             }
+        }
+        // Once for all of them: a full disk would fill the log, too.
+        if let Some(fault) = first_fault {
+            tracing::error!(target: "keyward", failed, %fault, "audit events were not recorded");
         }
         let dropped = self.0.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             tracing::error!(target: "keyward", dropped, "audit events were dropped: the ring is too small or its reader too slow");
         }
-        Drained { told, dropped }
+        Drained { told, failed, dropped }
     }
 }
 
 /// What one [`RingReader::drain`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drained {
-    /// Events given on.
+    /// Events that the sink has recorded.
     pub told: usize,
+    /// Events that it could not record.
+    pub failed: usize,
     /// Events that did not fit.
     pub dropped: u64,
 }

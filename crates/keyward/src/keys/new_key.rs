@@ -13,6 +13,7 @@ use crate::scope::{BadScope, Scope};
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct NewKey {
+    pub(super) id: Option<KeyId>,
     name: Box<str>,
     pub(super) prefix: KeyPrefix,
     kind: Option<Box<str>>,
@@ -29,6 +30,7 @@ impl NewKey {
     /// A key with a name, without scopes, that never expires.
     pub fn named(name: impl Into<Box<str>>) -> Self {
         Self {
+            id: None,
             name: name.into(),
             prefix: KeyPrefix::keyward(),
             kind: None,
@@ -40,6 +42,13 @@ impl NewKey {
             limits: None,
             metadata: BTreeMap::new(),
         }
+    }
+
+    /// An id of your own, instead of one that is made for it. A store refuses one that is there
+    /// ([`Refused::IdTaken`](crate::store::Refused::IdTaken)).
+    pub fn id(mut self, id: KeyId) -> Self {
+        self.id = Some(id);
+        self
     }
 
     /// What the key begins with, instead of `kw`.

@@ -342,9 +342,13 @@ impl Policy {
         self.public_origin.as_deref()
     }
 
-    /// Whether errors are problem documents (RFC 9457), and not an application's own shape.
-    pub fn answers_with_problems(&self) -> bool {
-        self.response.body == BodyStyle::Problem
+    /// What errors are told in, where they are no problem documents (RFC 9457) but objects of one member: `detail` or `error`.
+    pub fn error_member(&self) -> Option<&'static str> {
+        match self.response.body {
+            BodyStyle::Problem => None,
+            BodyStyle::Detail => Some("detail"),
+            BodyStyle::Error => Some("error"),
+        }
     }
 
     /// Whether this peer's word about a request is taken (`network.trusted_proxies`). Anybody's is, where proxies are trusted by their

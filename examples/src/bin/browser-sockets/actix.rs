@@ -22,7 +22,7 @@ pub(crate) async fn serve(service: Service, listener: TcpListener) -> io::Result
             .route("/key", web::delete().to(revoke))
             .wrap(keyward_actix::guard(service.guard.clone()))
     };
-    HttpServer::new(app).workers(2).listen(listener)?.run().await
+    HttpServer::new(app).workers(2).on_connect(keyward_actix::on_connect).listen(listener)?.run().await
 }
 
 async fn open(who: Authenticated, live: LiveSocket, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Error> {

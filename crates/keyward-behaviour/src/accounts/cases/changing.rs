@@ -13,6 +13,7 @@ pub(super) const CASES: &[Case] = &[
     case("A3 an account that is not there is neither changed nor removed", nobody),
     case("A3 a new name ends no session", renaming),
     case("A4 another password ends all sessions but the one that is named", passwords),
+    case("A6 a password is changed from the one that was looked at, or nothing is", from_another),
     case("A4 being an administrator, or no longer one, ends all sessions", |bench| {
         ends_all(bench, &[true, false, false], AccountChange::Admin)
     }),
@@ -94,8 +95,9 @@ fn passwords(bench: &mut Bench) -> Outcome {
     let mut change = |which: usize, keeps: Option<SessionDigest>| -> Result<_, Problem> {
         let sessions = [bench.begin(&grace)?, bench.begin(&grace)?, bench.begin(&grace)?];
         let keeps = keeps.or(Some(sessions[1].digest)).filter(|_| which > 0);
-        grace.password = password(which)?;
-        accounts.change(&grace.id, AccountChange::Password { hash: grace.password.clone(), keeps }, by("ada"))??;
+        let instead_of = std::mem::replace(&mut grace.password, password(which)?);
+        let change = AccountChange::Password { instead_of, hash: grace.password.clone(), keeps };
+        accounts.change(&grace.id, change, by("ada"))??;
         let left: Vec<_> = accounts.sessions_of(&grace.id)?.into_iter().map(|session| session.digest).collect();
         let found = sessions.iter().map(|session| Ok(accounts.session(&session.digest)?.is_some()));
         Ok((left.len(), found.collect::<Result<Vec<bool>, Problem>>()?))
@@ -104,6 +106,18 @@ fn passwords(bench: &mut Bench) -> Outcome {
     same("keeping one", (1, vec![false, true, false]), change(1, None)?)?;
     same("keeping another account's", (0, vec![false, false, false]), change(1, Some(others.digest))?)?;
     same("the other account's", Some((others.clone(), alan)), accounts.session(&others.digest)?)
+}
+
+fn from_another(bench: &mut Bench) -> Outcome {
+    let accounts = bench.accounts()?;
+    let mut grace = bench.add("grace")?;
+    accounts.change(&grace.id, second_password()?, by("grace"))??;
+    grace.password = password(1)?;
+    let session = bench.begin(&grace)?;
+    let change = AccountChange::Password { instead_of: password(0)?, hash: password(0)?, keeps: None };
+    same("from the first once more", Err(AccountRefused::PasswordChanged), accounts.change(&grace.id, change, by("eve"))?)?;
+    same("the account and its session", Some((session.clone(), grace)), accounts.session(&session.digest)?)?;
+    same("rows of the journal", 2, bench.journal()?.len())
 }
 
 fn ends_all(bench: &Bench, values: &[bool], change: fn(bool) -> AccountChange) -> Outcome {

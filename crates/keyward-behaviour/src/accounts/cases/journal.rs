@@ -46,7 +46,7 @@ fn rows(bench: &mut Bench) -> Outcome {
         ("ada", "disable", AccountChange::Disabled(true)),
     ];
     for (actor, action, change) in changes {
-        let after = change.apply(&grace);
+        let after = change.apply(&grace)?;
         accounts.change(&grace.id, change, expect(actor, action, Some(&grace), Some(&after)))??;
         grace = after;
     }
@@ -59,7 +59,7 @@ fn no_secret(bench: &mut Bench) -> Outcome {
     let accounts = bench.accounts()?;
     let grace = bench.add("grace")?;
     let session = bench.begin(&grace)?;
-    let change = AccountChange::Password { hash: password(1)?, keeps: Some(session.digest) };
+    let change = AccountChange::Password { instead_of: password(0)?, hash: password(1)?, keeps: Some(session.digest) };
     accounts.change(&grace.id, change, by("grace"))??;
     accounts.remove(&grace.id, by("ada"))??;
     let rows = bench.journal()?;

@@ -14,7 +14,7 @@ fn again(bench: &mut Bench) -> Outcome {
     let accounts = bench.accounts()?;
     let (grace, alan, gone) = (bench.add("grace")?, bench.add("alan")?, bench.add("gone")?);
     let (kept, ended, of_alan, of_gone) = (bench.begin(&grace)?, bench.begin(&grace)?, bench.begin(&alan)?, bench.begin(&gone)?);
-    let change = AccountChange::Password { hash: password(1)?, keeps: Some(kept.digest) };
+    let change = AccountChange::Password { instead_of: password(0)?, hash: password(1)?, keeps: Some(kept.digest) };
     let grace = (*accounts.change(&grace.id, change, by("grace"))??).clone();
     accounts.saw(&of_alan.digest, at(9))?;
     accounts.remove(&gone.id, by("ada"))??;

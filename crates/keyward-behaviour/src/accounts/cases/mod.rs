@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(names.len(), all.len());
         for name in names {
             let cited = name.split(' ').next().unwrap();
-            assert!(matches!(cited, "A1" | "A2" | "A3" | "A4" | "A5") || cited.starts_with('R'), "{name}");
+            assert!(matches!(cited, "A1" | "A2" | "A3" | "A4" | "A5" | "A6") || cited.starts_with('R'), "{name}");
         }
     }
 }

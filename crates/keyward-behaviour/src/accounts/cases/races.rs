@@ -23,6 +23,8 @@ pub(super) const CASES: &[Case] = &[
     sharing("R16 of many who make the first account at once here and elsewhere, one does", |bench| first(bench, true)),
     case("A5 nobody is signed in by an old password whose change was acknowledged", |bench| against_password(bench, false)),
     sharing("A5 nobody is signed in by an old password that was changed elsewhere", |bench| against_password(bench, true)),
+    case("A6 of many who change one password at once from the same one, one does", |bench| passwords(bench, false)),
+    sharing("A6 of many who change one password at once here and elsewhere, one does", |bench| passwords(bench, true)),
     case("A5 nobody is signed in to an account that is being switched off", |bench| against_disabling(bench, false)),
     sharing("A5 nobody is signed in to an account that is switched off elsewhere", |bench| against_disabling(bench, true)),
     case("A5 nobody is signed in to an account that is being removed", |bench| against_removal(bench, false)),
@@ -153,6 +155,21 @@ fn against_password(bench: &Bench, is_shared: bool) -> Outcome {
         accounts.change(&grace.id, second_password()?, by("grace"))??;
         Ok(())
     })
+}
+
+fn passwords(bench: &Bench, is_shared: bool) -> Outcome {
+    let grace = bench.add("grace")?;
+    for round in 0..ROUNDS {
+        let said = race(bench, is_shared, 8, |_, accounts| {
+            let change = AccountChange::Password { instead_of: password(round)?, hash: password(round + 1)?, keeps: None };
+            Ok(accounts.change(&grace.id, change, by("somebody"))?.map(drop))
+        })?;
+        same("how many did", 1, said.iter().filter(|said| said.is_ok()).count())?;
+        let refused = said.iter().filter(|said| **said == Err(AccountRefused::PasswordChanged)).count();
+        same("how many are refused", said.len() - 1, refused)?;
+        same("rows of the journal", round + 2, bench.journal()?.len())?;
+    }
+    Ok(())
 }
 
 fn against_disabling(bench: &Bench, is_shared: bool) -> Outcome {
