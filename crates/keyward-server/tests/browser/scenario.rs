@@ -80,7 +80,9 @@ impl Scenario {
 fn which(program: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
-    found.unwrap_or_else(|| panic!("there is no `{program}`: install Chromium (`apt-get install chromium`), or name one by KEYWARD_CHROMIUM"))
+    found.unwrap_or_else(|| {
+        panic!("there is no `{program}`: install Chromium (`apt-get install chromium`), or name one by KEYWARD_CHROMIUM")
+    })
 }
 
 /// The files below a folder that have these bytes in them.
