@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
 use keyward::account::AccountStore;
+use keyward::audit::AuditSink;
 use keyward::browser::Sender;
 use keyward::clock::Clock;
 use keyward::key::KeyPrefix;
@@ -17,6 +18,7 @@ use keyward::{Decision, Guard, Keys, Pass, Random, scopes};
 use crate::accounts::{Accounts, Hashing, Lockout, Registration};
 use crate::actor::{Actor, Who};
 use crate::answer::Answer;
+use crate::audit::{FailedAttempts, Journals};
 use crate::builder::AdminBuilder;
 use crate::dashboard;
 use crate::fault::Refusal;
@@ -36,12 +38,19 @@ pub(crate) struct Parts {
     pub(crate) accounts: Arc<dyn AccountStore>,
     pub(crate) upkeep: Accounts,
     pub(crate) own_sessions: Sessions,
+    /// The guard that keys are used at, where it was told.
+    pub(crate) application: Option<Guard>,
     /// Whether people sign in here, and not elsewhere.
     pub(crate) has_accounts: bool,
     pub(crate) key_ids: KeyIds,
     pub(crate) hashing: Hashing,
     pub(crate) lockout: Lockout,
     pub(crate) settings: Settings,
+    /// What is kept for listings of what happened.
+    pub(crate) journals: Journals,
+    pub(crate) attempts: FailedAttempts,
+    /// Also of the guard's events.
+    pub(crate) sink: Arc<dyn AuditSink>,
     /// When sessions that are over were removed last, on the steady clock.
     pub(crate) swept: AtomicU64,
     pub(crate) clock: Arc<dyn Clock>,
@@ -79,7 +88,7 @@ impl Admin {
     }
 
     /// The paths that are answered here, each with all that lies below it.
-    pub const PLACES: [&str; 4] = ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts", dashboard::PLACE];
+    pub const PLACES: [&str; 5] = ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts", "/api/v1/audit", dashboard::PLACE];
 
     /// Whether a path, as the client sent it, is one of [`PLACES`](Self::PLACES) or below one.
     pub fn is_place(path: &str) -> bool {
@@ -140,6 +149,7 @@ impl Parts {
                 self.answer_keys(rest, request, actor).await
             }
             ["user", ref rest @ ..] if self.has_accounts => self.answer_user(rest, request, pass, actor).await,
+            ["audit", ref rest @ ..] => self.answer_audit(rest, request, actor).await,
             ["accounts", ref rest @ ..] if self.has_accounts => self.answer_accounts(rest, request, actor).await,
             _ => Err(Refusal::NotFound),
         }
@@ -177,7 +187,7 @@ impl Parts {
         match (rest, request.head.method.as_str()) {
             ([], "GET" | "HEAD") => self.own_account(actor).await,
             ([], "PATCH") => self.rename_own_account(actor, &fields()?).await,
-            ([], "DELETE") => self.delete_own_account(actor, &fields()?, pass).await,
+            ([], "DELETE") => self.delete_own_account(actor, &fields()?, request, pass).await,
             ([], _) => Err(Refusal::Method("GET, HEAD, PATCH, DELETE")),
             (["password"], "POST") => self.change_own_password(actor, &fields()?, request, pass).await,
             (["password"], _) => Err(Refusal::Method("POST")),

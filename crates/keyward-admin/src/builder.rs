@@ -15,6 +15,7 @@ use keyward::{Authenticator, ConfigError, Fault, Guard, Keys, Policy, Random, Sy
 use crate::accounts::{Accounts, Hashing, Lockout, PasswordRules, Registration};
 use crate::actor::Actor;
 use crate::admin::{Admin, Parts, Settings};
+use crate::audit::{FailedAttempts, Journals};
 use crate::keys::KeyIds;
 use crate::sessions::Sessions;
 
@@ -31,6 +32,7 @@ pub struct AdminBuilder {
     settings: Settings,
     passwords: PasswordRules,
     sink: Arc<dyn AuditSink>,
+    attempts: FailedAttempts,
     workers: Arc<dyn Workers>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -76,6 +78,7 @@ impl AdminBuilder {
             },
             passwords: PasswordRules::USUAL,
             sink: Arc::new(TracingSink::new()),
+            attempts: FailedAttempts::new(),
             workers: Arc::new(ThreadPerJob),
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
@@ -89,7 +92,7 @@ impl AdminBuilder {
         self
     }
 
-    /// Counts bad keys together with the application's guard.
+    /// Counts bad keys together with the application's guard, and shows how the quotas of keys stand there.
     pub fn sharing(mut self, guard: &Guard) -> Self {
         self.sharing = Some(guard.clone());
         self
@@ -168,9 +171,16 @@ impl AdminBuilder {
         self
     }
 
-    /// Where audit events of the management go. Without: to `tracing`, target `keyward::audit`.
+    /// Where audit events of the management go, sign-ins included. Without: to `tracing`, target `keyward::audit`.
     pub fn audit(mut self, sink: impl AuditSink + 'static) -> Self {
         self.sink = Arc::new(sink);
+        self
+    }
+
+    /// Counts of failures that administrators see, together with those of the application's guard, whose audit sink is
+    /// `(sink, attempts)`. Failures of the management itself are added here. Without: only those are counted.
+    pub fn failed_attempts(mut self, attempts: FailedAttempts) -> Self {
+        self.attempts = attempts;
         self
     }
 
@@ -206,7 +216,8 @@ impl AdminBuilder {
             Some(policy) => policy,
             None => Policy::builder().build()?,
         };
-        let mut guard = self.keys.guarding(Guard::builder(policy.for_management())).audit(self.sink).clock(self.clock.clone());
+        let sink: Arc<dyn AuditSink> = Arc::new((self.sink, self.attempts.clone()));
+        let mut guard = self.keys.guarding(Guard::builder(policy.for_management())).audit(sink.clone()).clock(self.clock.clone());
         guard = match self.sessions {
             Some(add) => add(guard),
             None => guard.authenticator(own_sessions.clone()),
@@ -229,11 +240,15 @@ impl AdminBuilder {
             keys: self.keys,
             accounts: self.accounts,
             own_sessions,
+            application: self.sharing,
             has_accounts,
             key_ids: self.key_ids,
             hashing,
             lockout: Lockout::new(),
             settings: self.settings,
+            journals: Journals::default(),
+            attempts: self.attempts,
+            sink,
             swept: AtomicU64::new(0),
             clock: self.clock,
             random: self.random,

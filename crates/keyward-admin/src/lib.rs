@@ -30,6 +30,7 @@ mod accounts;
 mod actor;
 mod admin;
 mod answer;
+mod audit;
 mod builder;
 mod dashboard;
 mod fault;
@@ -42,6 +43,7 @@ mod sessions;
 
 pub use accounts::{Accounts, AccountsError, BadPassword, NewAccount, Registration};
 pub use admin::Admin;
+pub use audit::{FailedAttempts, FailedAttemptsOf};
 pub use builder::{AdminBuilder, AdminError};
 pub use fault::FieldFault;
 pub use sessions::{SESSION_COOKIE, Sessions};

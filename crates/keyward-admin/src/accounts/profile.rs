@@ -12,6 +12,7 @@ use super::PasswordRules;
 use crate::actor::{Actor, Who};
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
+use crate::audit::{Attempt, Given, GivenFor};
 use crate::fault::{FieldFault, Refusal};
 use crate::incoming::Incoming;
 use crate::sessions;
@@ -113,7 +114,7 @@ impl Parts {
             answer.headers_mut().insert(header::SET_COOKIE, sessions::set_cookie(token.expose()));
         } else {
             // Who came with a token has no place for a cookie: nobody would hold a session that began here.
-            self.set_password(actor, &current, &new, pass).await?;
+            self.set_password(actor, &current, &new, request, pass).await?;
         }
         Ok(answer)
     }
@@ -127,7 +128,7 @@ impl Parts {
         request: &Incoming,
         pass: &Pass,
     ) -> Result<Secret, Refusal> {
-        let account = self.set_password(actor, current, new, pass).await?;
+        let account = self.set_password(actor, current, new, request, pass).await?;
         self.open_session(&account, request, pass).await
     }
 
@@ -137,22 +138,40 @@ impl Parts {
         actor: &Actor,
         current: &str,
         new: &str,
+        request: &Incoming,
         pass: &Pass,
     ) -> Result<std::sync::Arc<Account>, Refusal> {
         let account = self.account_of(actor).await?;
         let new = PasswordRules::normal(new);
         let upkeep = self.upkeep.acting_as(actor.name.as_str());
         upkeep.check_password(&account, &new, "new_password")?;
-        self.confirm_password(&account, "current_password", current, pass).await?;
+        self.confirm_password(&account, ("current_password", current), request, pass).await?;
         let hash = self.hashing.hash(&new).await?;
         Ok(upkeep.replace_password(&account, hash).await?)
     }
 
     /// Whoever is at somebody's open browser still has to guess, and no more often than at the sign-in page.
-    async fn confirm_password(&self, account: &Account, field: &str, password: &str, pass: &Pass) -> Result<(), Refusal> {
+    async fn confirm_password(
+        &self,
+        account: &Account,
+        (field, password): (&str, &str),
+        request: &Incoming,
+        pass: &Pass,
+    ) -> Result<(), Refusal> {
         let now = self.clock.now().steady;
-        let guess = self.lockout.guess(pass.client(), &account.address, now).map_err(Refusal::LockedOut)?;
+        let (email, account_id) = (Some(&account.address), Some(account.id));
+        let attempt = Attempt { given_for: GivenFor::Confirmation, email, account: account_id, request, pass };
+        let guess = match self.lockout.guess(pass.client(), &account.address, now) {
+            Ok(guess) => guess,
+            Err(wait) => {
+                // A denial keeps its status, whether it could be told or not (R11.1).
+                let _ = self.note_attempt(&attempt, Given::LockedOut).await;
+                return Err(Refusal::LockedOut(wait));
+            }
+        };
         if !self.hashing.verify(Some(&account.password), &PasswordRules::normal(password)).await? {
+            // A right one is told by what it confirms.
+            let _ = self.note_attempt(&attempt, Given::Wrong).await;
             return Err(Refusal::Fields(vec![FieldFault::new(field, "is not this account's")]));
         }
         guess.was_right();
@@ -164,6 +183,7 @@ impl Parts {
         &self,
         actor: &Actor,
         fields: &Map<String, Value>,
+        request: &Incoming,
         pass: &Pass,
     ) -> Result<Answer, Refusal> {
         let mut faults = Vec::new();
@@ -172,15 +192,21 @@ impl Parts {
         if !faults.is_empty() {
             return Err(Refusal::Fields(faults));
         }
-        self.delete_account_of(actor, &password, pass).await?;
+        self.delete_account_of(actor, &password, request, pass).await?;
         let mut answer = answer::empty(StatusCode::NO_CONTENT);
         answer.headers_mut().insert(header::SET_COOKIE, sessions::forget_cookie());
         Ok(answer)
     }
 
-    pub(crate) async fn delete_account_of(&self, actor: &Actor, password: &str, pass: &Pass) -> Result<(), Refusal> {
+    pub(crate) async fn delete_account_of(
+        &self,
+        actor: &Actor,
+        password: &str,
+        request: &Incoming,
+        pass: &Pass,
+    ) -> Result<(), Refusal> {
         let account = self.account_of(actor).await?;
-        self.confirm_password(&account, "password", password, pass).await?;
+        self.confirm_password(&account, ("password", password), request, pass).await?;
         self.upkeep.acting_as(actor.name.as_str()).delete(&account.id).await?;
         Ok(())
     }
@@ -190,11 +216,19 @@ impl Parts {
         Ok(answer::json(StatusCode::OK, &Sessions { items: self.sessions_of(actor).await? }))
     }
 
-    /// Those that are live, the latest first.
     pub(crate) async fn sessions_of(&self, actor: &Actor) -> Result<Vec<SessionTold>, Refusal> {
         let (account, own) = actor.account()?;
+        self.live_sessions_of(&account, own).await
+    }
+
+    /// Those that are live, the latest first.
+    pub(crate) async fn live_sessions_of(
+        &self,
+        account: &AccountId,
+        own: Option<SessionDigest>,
+    ) -> Result<Vec<SessionTold>, Refusal> {
         let now = self.clock.now().wall;
-        let mut sessions = self.accounts.sessions_of(&account).wait().await?;
+        let mut sessions = self.accounts.sessions_of(account).wait().await?;
         sessions.retain(|session| session.is_live(now, self.settings.idle));
         sessions.sort_by_key(|session| std::cmp::Reverse(session.last_seen));
         Ok(sessions.iter().map(|session| told(session, own)).collect())

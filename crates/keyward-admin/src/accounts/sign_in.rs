@@ -12,6 +12,7 @@ use super::PasswordRules;
 use crate::actor::{Actor, Who};
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
+use crate::audit::{Attempt, Given, GivenFor};
 use crate::fault::Refusal;
 use crate::form::Form;
 use crate::incoming::Incoming;
@@ -57,16 +58,42 @@ impl Parts {
         let address = form.get("email").trim().parse::<EmailAddress>().ok();
         let nobodys = || "nobody@invalid".parse().ok();
         let Some(counted_as) = address.clone().or_else(nobodys) else { return Err(WRONG) };
-        let guess = self.lockout.guess(pass.client(), &counted_as, self.clock.now().steady).map_err(Refusal::LockedOut)?;
+        let attempt = Attempt { given_for: GivenFor::SignIn, email: address.as_ref(), account: None, request, pass };
+        let guess = match self.lockout.guess(pass.client(), &counted_as, self.clock.now().steady) {
+            Ok(guess) => guess,
+            Err(wait) => {
+                // A denial keeps its status, whether it could be told or not (R11.1).
+                let _ = self.note_attempt(&attempt, Given::LockedOut).await;
+                return Err(Refusal::LockedOut(wait));
+            }
+        };
         let account = match &address {
             Some(address) => self.accounts.account_at(address).wait().await?,
             None => None,
         };
+        let attempt = Attempt { account: account.as_ref().map(|account| account.id), ..attempt };
+        let wrong = match &account {
+            None => Given::UnknownAccount,
+            Some(account) if account.is_disabled => Given::DisabledAccount,
+            Some(_) => Given::Wrong,
+        };
         let account = account.filter(|account| !account.is_disabled);
         let password = PasswordRules::normal(form.get("password"));
         let is_right = self.hashing.verify(account.as_ref().map(|account| &account.password), &password).await?;
-        let Some(account) = account.filter(|_| is_right) else { return Err(WRONG) };
+        let Some(account) = account.filter(|_| is_right) else {
+            let _ = self.note_attempt(&attempt, wrong).await;
+            return Err(WRONG);
+        };
         let token = self.open_session(&account, request, pass).await?;
+        if let Err(fault) = self.note_attempt(&attempt, Given::Right).await
+            && self.guard.policy().audit_is_required()
+        {
+            // Nobody is signed in whom the audit does not know of.
+            if let Some(session) = SessionDigest::of(token.expose()) {
+                self.accounts.end_session(&session).wait().await?;
+            }
+            return Err(fault.into());
+        }
         guess.was_right();
         if let Some(old) = sessions::cookie(request.headers(), SESSION_COOKIE).and_then(SessionDigest::of) {
             self.accounts.end_session(&old).wait().await?;

@@ -78,7 +78,7 @@ impl Parts {
 
     pub(super) async fn delete_account_by_form(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
         let form = visit.request.form()?;
-        match self.delete_account_of(actor, form.get("password"), visit.pass).await {
+        match self.delete_account_of(actor, form.get("password"), visit.request, visit.pass).await {
             Ok(()) => {
                 let mut answer = answer::see_other("/dashboard/login");
                 answer.headers_mut().insert(header::SET_COOKIE, sessions::forget_cookie());

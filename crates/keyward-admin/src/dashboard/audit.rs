@@ -1,36 +1,48 @@
-//! Who changed what about keys: one's own, and for administrators everybody's.
+//! Who did what: one's own, and for administrators everybody's, the newest first.
 
 use askama::Template;
 use http::StatusCode;
 use keyward::Timestamp;
-use keyward::store::Journalled;
 use serde_json::Value;
 
+use super::field::Choice;
 use super::moment::Moment;
 use super::page;
 use super::visit::{Frame, Visit};
 use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::Answer;
+use crate::audit::{Entry, FailedAttemptsOf, Outcome, Query, Subject};
 use crate::fault::Refusal;
-use crate::keys::KeyIds;
-use crate::page::Page;
+use crate::form::Form;
+
+/// How many addresses are shown that failed.
+const ADDRESSES: usize = 20;
 
 #[derive(Template)]
 #[template(path = "audit.html")]
 struct Audit<'v> {
     frame: Frame<'v>,
     rows: Vec<Row>,
+    subjects: Vec<Choice>,
+    outcomes: Vec<Choice>,
+    form: &'v Form,
     is_first: bool,
-    next: Option<u64>,
+    /// What the next page, and an export, are asked for by.
+    next: Option<String>,
+    filters: String,
+    attempts: Vec<Attempts>,
 }
 
 struct Row {
     at: Moment,
-    actor: String,
-    action: String,
-    key: String,
-    key_name: String,
+    actor: Option<String>,
+    what: String,
+    is_failure: bool,
+    /// The id and the name of a key.
+    key: Option<(String, String)>,
+    account: Option<String>,
+    address: Option<String>,
     changes: Vec<Change>,
 }
 
@@ -41,73 +53,98 @@ struct Change {
     after: String,
 }
 
+struct Attempts {
+    told: FailedAttemptsOf,
+    last: Moment,
+}
+
 impl Parts {
     pub(super) async fn audit_page(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
         self.demand_keys(actor).await?;
-        let page = Page::<u64>::read(&visit.request.query()?, &[])?;
-        let (rows, next) = self.page_of_journal(actor, &page).await?;
+        let form = visit.request.query()?;
+        let query = Query::read(&form, &self.key_ids)?;
+        let found = self.page_of_audit(&query, actor).await?;
         let now = self.clock.now().wall;
-        let rows = rows.into_iter().map(|row| Row::of(row, &self.key_ids, actor, now)).collect();
-        let audit = Audit { frame: visit.frame("audit"), rows, is_first: page.after.is_none(), next };
+        let is_first = form.get("after").is_empty();
+        let filters = filters(&form);
+        let attempts = if actor.is_admin() && is_first { self.attempts.latest(ADDRESSES, now) } else { Vec::new() };
+        let audit = Audit {
+            frame: visit.frame("audit"),
+            rows: found.entries.into_iter().map(|entry| Row::of(entry, actor, now)).collect(),
+            subjects: Choice::of(
+                &[("", "Everything"), ("key", "Keys"), ("account", "Accounts"), ("sign-in", "Sign-ins")],
+                form.get("subject"),
+            ),
+            outcomes: Choice::of(&[("", "Any"), ("success", "Done"), ("failure", "Failed")], form.get("outcome")),
+            is_first,
+            next: found.next.map(|next| format!("{filters}after={next}")),
+            filters,
+            attempts: attempts.into_iter().map(|told| Attempts { last: Moment::at(told.last_at, now), told }).collect(),
+            form: &form,
+        };
         page::page(visit, StatusCode::OK, &audit)
-    }
-
-    /// The journal has no listing by owner: one's own rows are picked out, and a bounded number of rows is looked at. The page may
-    /// be short then, or empty, and the next one goes on where it ended.
-    async fn page_of_journal(&self, actor: &Actor, page: &Page<u64>) -> Result<(Vec<Journalled>, Option<u64>), Refusal> {
-        const LOOKED_AT: usize = 1_000;
-        let is_admin = actor.is_admin();
-        let wanted = if is_admin { page.limit + 1 } else { LOOKED_AT };
-        let found = self.keys.journal(page.after.unwrap_or(0), wanted).await?;
-        let end = found.last().map(|row| row.number).filter(|_| found.len() == wanted);
-        let own: Vec<Journalled> = found.into_iter().filter(|row| is_admin || is_of(row, actor)).collect();
-        let is_cut = own.len() > page.limit;
-        let (rows, _) = page.cut(own, |row| row.number.to_string());
-        let next = if is_cut { rows.last().map(|row| row.number) } else { end };
-        Ok((rows, next))
     }
 }
 
-/// Whether a change was made to a key of the actor's. A key has one owner as long as it lives.
-fn is_of(row: &Journalled, actor: &Actor) -> bool {
-    let owner = row.after.as_ref().or(row.before.as_ref()).and_then(|told| told.get("owner")).and_then(Value::as_str);
-    owner.is_some() && owner == actor.owner.as_deref()
+/// The filters, for a query that goes on behind them.
+fn filters(form: &Form) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for field in ["subject", "key", "account", "actor", "outcome", "from", "to", "order"] {
+        if !form.get(field).is_empty() {
+            query.append_pair(field, form.get(field));
+        }
+    }
+    let query = query.finish();
+    if query.is_empty() { query } else { format!("{query}&") }
 }
 
 impl Row {
-    fn of(row: Journalled, ids: &KeyIds, actor: &Actor, now: Timestamp) -> Self {
-        let told = row.after.as_ref().or(row.before.as_ref());
+    fn of(entry: Entry, actor: &Actor, now: Timestamp) -> Self {
+        // All that a new one has is on its own page.
+        let changes = if entry.action == "create" { Vec::new() } else { entry.changes };
         Self {
-            at: Moment::at(row.at, now),
-            actor: if *row.actor == *actor.name { "You".to_owned() } else { row.actor.to_string() },
-            action: match &*row.action {
-                "create" => "Created".to_owned(),
-                "revoke" => "Revoked".to_owned(),
-                "rotate" => "Rotated".to_owned(),
-                "update" => "Changed".to_owned(),
-                "rehash" => "Rehashed".to_owned(),
-                "purge" => "Removed".to_owned(),
-                other => other.to_owned(),
-            },
-            key: ids.shown(row.key.as_str()).to_string(),
-            key_name: told.and_then(|told| told.get("name")).and_then(Value::as_str).unwrap_or_default().to_owned(),
-            changes: changes(row.before.as_ref(), row.after.as_ref()),
+            at: Moment::at(entry.at, now),
+            actor: entry.actor.map(|name| if name == actor.name { "You".to_owned() } else { name }),
+            what: what(entry.subject, &entry.action, entry.reason),
+            is_failure: entry.outcome == Outcome::Failure,
+            key: entry.key_id.map(|id| (id.to_string(), entry.key_name.unwrap_or_default())),
+            account: entry.email,
+            address: entry.address,
+            changes: changes
+                .iter()
+                .map(|change| Change {
+                    field: change.field.replace('_', " "),
+                    before: told(&change.before),
+                    after: told(&change.after),
+                })
+                .collect(),
         }
     }
 }
 
-/// What differs, where there is something before and after. How the secrets are stored is of no use to people.
-fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Change> {
-    let (Some(Value::Object(before)), Some(Value::Object(after))) = (before, after) else { return Vec::new() };
-    after
-        .iter()
-        .filter(|(field, value)| !matches!(field.as_str(), "current" | "previous") && before.get(*field) != Some(*value))
-        .map(|(field, value)| Change {
-            field: field.replace('_', " "),
-            before: told(before.get(field).unwrap_or(&Value::Null)),
-            after: told(value),
-        })
-        .collect()
+/// In words.
+fn what(subject: Subject, action: &str, reason: Option<&str>) -> String {
+    let what = match (subject, action) {
+        (Subject::Key, "create") => "Key created",
+        (Subject::Key, "revoke") => "Key revoked",
+        (Subject::Key, "rotate") => "Key rotated",
+        (Subject::Key, "update") => "Key changed",
+        (Subject::Key, "rehash") => "Key rehashed",
+        (Subject::Key, "purge") => "Key removed",
+        (Subject::Account, "create") => "Account made",
+        (Subject::Account, "rename") => "Name changed",
+        (Subject::Account, "password") => "Password changed",
+        (Subject::Account, "admin") => "Administrator’s rights changed",
+        (Subject::Account, "disable") => "Account switched off or on",
+        (Subject::Account, "remove") => "Account removed",
+        (Subject::SignIn, "sign-in") => "Sign-in",
+        (Subject::SignIn, "confirm-password") => "Password confirmation",
+        (_, other) => other,
+    };
+    match reason {
+        None => what.to_owned(),
+        Some(reason) => format!("{what} failed: {}", reason.replace('-', " ")),
+    }
 }
 
 fn told(value: &Value) -> String {

@@ -46,6 +46,7 @@ export async function scenario(play, options = {}) {
     process.exit(4);
   }, 120_000);
   const context = await chromium.launchPersistentContext(settings.profile, { ...launching, ...options });
+  context.setDefaultTimeout(15_000);
   const problems = await watch(context);
   let page;
   try {

@@ -12,8 +12,8 @@ use crate::head::Head;
 use crate::proof::Allowed;
 use crate::trail::Trail;
 
-/// One decision, told; or what happened to the program itself ([`AuditEvent::of_limits`], [`AuditEvent::of_audit`]). Serialises to the
-/// fields of the JSON audit line.
+/// One decision, told; or a password that somebody gave ([`AuditEvent::of_password`]), or what happened to the program itself
+/// ([`AuditEvent::of_limits`], [`AuditEvent::of_audit`]). Serialises to the fields of the JSON audit line.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[non_exhaustive]
 pub struct AuditEvent<'a> {
@@ -22,7 +22,7 @@ pub struct AuditEvent<'a> {
     /// How urgent it is.
     pub level: Level,
     /// `api_key_accepted`, `api_key_rejected`, `anonymous_accepted`, or `open_access` where no key is looked at; `limits_away`,
-    /// `limits_back`, `audit_started`, `audit_stopped`.
+    /// `limits_back`, `audit_started`, `audit_stopped`, `sign_in_accepted`, `sign_in_rejected`, `password_rejected`.
     pub event: &'static str,
     /// `allow` or `deny`; where nobody asked for anything, `away` or `back`, `started` or `stopped`.
     pub outcome: &'static str,
@@ -117,6 +117,15 @@ impl AuditEvent<'static> {
         let (event, outcome) = if begins { ("audit_started", "started") } else { ("audit_stopped", "stopped") };
         let level = if reason == "torn" { Level::Warning } else { Level::Info };
         Self::of_the_program(level, event, outcome, reason, timestamp, event_id)
+    }
+
+    /// Somebody gave a password. `event` says what for and what became of it, like `sign_in_accepted`, `sign_in_rejected` or
+    /// `password_rejected`. Who it was, from where and in which request is for the caller to fill in: `name` is the e-mail address, and
+    /// `owner` the account's id. There is no field for the password.
+    pub fn of_password(event: &'static str, accepted: bool, reason: &'static str, timestamp: Timestamp, event_id: u128) -> Self {
+        let (level, outcome) = if accepted { (Level::Info, "allow") } else { (Level::Warning, "deny") };
+        let status = if accepted { 200 } else { 401 };
+        Self { status, ..Self::of_the_program(level, event, outcome, reason, timestamp, event_id) }
     }
 
     fn of_the_program(
