@@ -143,7 +143,8 @@ impl Opening {
 
     async fn try_out(&self, connection: &MultiplexedConnection) -> Result<(), Failure> {
         let id = request::id(self.ask::<Named>(connection, &Request::issue()?).await?)?;
-        let spend = Request::Spend { id, lifetime: CONNECTING, peek: false };
+        // Whether there is room for it does not matter.
+        let spend = Request::Spend { id, key: None, lifetime: CONNECTING, most: u32::MAX, peek: false };
         self.ask::<u8>(connection, &spend).await.map(drop)
     }
 
@@ -229,7 +230,7 @@ fn failure(error: &RedisError) -> Failure {
             kind: FailureKind::Refused,
             text: format!(
                 "it failed ({error}): for tickets the user needs ~{{NAMESPACE}}:tickets and +evalsha +eval +time +info +zrange +zadd \
-                 +zscore +zremrangebyscore +unlink +pexpire"
+                 +zscore +zcount +zrangebyscore +zrem +zremrangebyscore +unlink +pexpire"
             ),
         },
         Some("NOREPLID") => Failure {
