@@ -121,4 +121,6 @@ await scenario(async (page) => {
   await look(page, "all-keys-none");
   await at("accounts");
   await look(page, "accounts");
+  await at("audit");
+  await look(page, "audit-of-all");
 });

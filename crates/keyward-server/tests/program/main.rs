@@ -2,6 +2,7 @@
 
 mod administration;
 mod audit_file;
+mod audit_listing;
 mod audit_verify;
 mod connections;
 mod explain;
