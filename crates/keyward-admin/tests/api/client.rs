@@ -18,6 +18,7 @@ pub(crate) const KEYS: &str = "/api/v1/user/api-keys";
 pub(crate) const USER: &str = "/api/v1/user";
 pub(crate) const SESSIONS: &str = "/api/v1/user/sessions";
 pub(crate) const ACCOUNTS: &str = "/api/v1/accounts";
+pub(crate) const AUDIT: &str = "/api/v1/audit";
 pub(crate) const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
 

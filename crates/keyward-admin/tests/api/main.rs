@@ -1,6 +1,7 @@
 //! The API at its boundary: a request in, a response out, over what is kept in memory and a clock that stands still.
 
 mod attacks;
+mod audit;
 mod client;
 mod cost_of_registering;
 mod cross_tenant;

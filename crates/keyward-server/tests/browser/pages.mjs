@@ -141,4 +141,6 @@ await scenario(async (page) => {
     await look(page, `ask-${action.toLowerCase().replaceAll(" ", "-")}`);
     await page.getByRole("link", { name: "Cancel" }).click();
   }
+  await at("audit");
+  await look(page, "audit-of-all");
 });

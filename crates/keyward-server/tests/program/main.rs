@@ -3,6 +3,7 @@
 mod accounts;
 mod administration;
 mod audit_file;
+mod audit_listing;
 mod audit_verify;
 mod connections;
 mod explain;
