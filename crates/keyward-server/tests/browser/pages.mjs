@@ -125,6 +125,8 @@ await scenario(async (page) => {
   await look(page, "all-keys");
   await at("all-keys?state=expired&owner=nobody");
   await look(page, "all-keys-none");
+  await at("audit");
+  await look(page, "audit-of-everybody");
   await at("accounts");
   await look(page, "accounts");
   await page.getByRole("link", { name: "Add account" }).click();
