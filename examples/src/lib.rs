@@ -1,4 +1,6 @@
-//! Running examples for Keyward, one binary each.
+//! Running examples for Keyward, one binary each, and what several of them need.
+
+pub mod first_key;
 
 /// Until somebody stops the program: at a terminal, or as a service manager does.
 pub async fn asked_to_stop() {

@@ -35,7 +35,7 @@ use Body::{Form, Json, None};
 const ACCOUNT: &str = r#"{"email":"new@example.com","password":"a dozen mauve geese"}"#;
 const PASSWORDS: &str = r#"{"current_password":"a dozen mauve geese","new_password":"seven teal walruses"}"#;
 
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 22] = [
     // Open to everybody; yet a credential that is there has to be a good one.
     (
         "POST",
@@ -69,6 +69,8 @@ const ROWS: [Row; 20] = [
     ("PATCH", "/api/v1/user/api-keys/{key}", Json(r#"{"name":"n"}"#), [401, 401, 401, 403, 200, 404, 404, 404, 404, 200, 200]),
     ("DELETE", "/api/v1/user/api-keys/{key}", None, [401, 401, 401, 403, 200, 404, 404, 404, 404, 200, 200]),
     ("POST", "/api/v1/user/api-keys/{key}/rotate", None, [401, 401, 401, 403, 200, 404, 404, 404, 404, 200, 200]),
+    ("GET", "/api/v1/audit", None, [401, 401, 401, 403, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET", "/api/v1/audit/failed-attempts", None, [401, 401, 401, 403, 403, 403, 403, 403, 403, 403, 200]),
     ("GET", "/api/v1/accounts", None, [401, 401, 401, 403, 403, 403, 403, 403, 403, 403, 200]),
     ("POST", "/api/v1/accounts", Json(ACCOUNT), [401, 401, 401, 403, 403, 403, 409, 403, 403, 403, 201]),
     (
@@ -162,7 +164,11 @@ fn every_route_for_everybody_with_a_session_as_cookie() {
 
 /// The routes as the sources write them: `(["sessions", id], "DELETE") =>`.
 fn routes_in_the_sources() -> BTreeSet<String> {
-    let sources = concat!(include_str!("../../src/admin.rs"), include_str!("../../src/keys/mod.rs"));
+    let sources = concat!(
+        include_str!("../../src/admin.rs"),
+        include_str!("../../src/keys/mod.rs"),
+        include_str!("../../src/audit/mod.rs")
+    );
     let mut routes = BTreeSet::new();
     let mut place = "";
     for line in sources.lines().map(str::trim) {
@@ -172,6 +178,7 @@ fn routes_in_the_sources() -> BTreeSet<String> {
                 "user" => "/user",
                 "accounts" => "/accounts",
                 "keys" => "/user/api-keys",
+                "audit" => "/audit",
                 other => panic!("no test knows the routes of answer_{other}"),
             };
         }

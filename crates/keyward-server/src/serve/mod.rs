@@ -15,6 +15,7 @@ mod stalled;
 
 use std::process::ExitCode;
 
+use keyward_admin::FailedAttempts;
 use tokio::net::TcpListener;
 
 use crate::arguments::Serve;
@@ -57,8 +58,10 @@ async fn serve_by(
     if let Some(used) = shared_tickets::connect(arguments, configuration).await? {
         configuration.note_used_tickets_in(used);
     }
+    let attempts = FailedAttempts::new();
     let guard = configuration.guard(|builder| {
-        let builder = builder.audit(audit.sink()).workers(|job: keyward::Job| drop(tokio::task::spawn_blocking(job)));
+        let builder =
+            builder.audit((audit.sink(), attempts.clone())).workers(|job: keyward::Job| drop(tokio::task::spawn_blocking(job)));
         match limits {
             Some(limits) => builder.limits(limits),
             None => builder,
@@ -71,7 +74,7 @@ async fn serve_by(
     if configuration.imported == 0 && configuration.asks_the_store() {
         bootstrap::make(configuration, &guard, address).await?;
     }
-    let admin = administration::open(configuration, &guard, audit.sink(), address)?;
+    let admin = administration::open(configuration, &guard, (audit.sink(), attempts), address)?;
     match configuration.imported {
         0 => tracing::info!("keys: {}", configuration.database),
         count => tracing::info!("keys: {count}, in memory"),

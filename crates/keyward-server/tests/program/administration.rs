@@ -4,17 +4,17 @@ use tempfile::TempDir;
 
 use crate::server::{Answer, Server};
 
-const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
-const JSON: &str = "Content-Type: application/json";
+pub(crate) const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
+pub(crate) const JSON: &str = "Content-Type: application/json";
 const SIGN_IN: &str = "email=ada%40example.com&password=a+dozen+mauve+geese";
 
 /// The bootstrap key, as a header.
-fn bootstrap(errors: &str) -> String {
+pub(crate) fn bootstrap(errors: &str) -> String {
     let line = errors.lines().find(|line| line.contains("bootstrap key, shown")).expect("the key is shown");
     format!("Authorization: Bearer {}", line.rsplit(' ').next().unwrap())
 }
 
-fn session_of(answer: &Answer) -> String {
+pub(crate) fn session_of(answer: &Answer) -> String {
     assert_eq!((answer.status, answer.header("location")), (303, Some("/dashboard")), "{answer:?}");
     let cookie = answer.header("set-cookie").expect("a session has a cookie");
     let (pair, attributes) = cookie.split_once("; ").unwrap();

@@ -4,6 +4,7 @@ mod accounts;
 mod accounts_guide;
 mod administration;
 mod audit_file;
+mod audit_listing;
 mod audit_verify;
 mod connections;
 mod explain;

@@ -3,6 +3,9 @@
 //! Only what the other rules let through has to be here. The public lists of tens of thousands that were found in the wild are
 //! not: no package with a licence that would allow it has them (0013).
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha1::Sha1;
@@ -112,15 +115,17 @@ const BY_MD5: &[&str] = &[
 /// Whether it is published, or the hash of a common word, however it is written: in any case of its letters, with any signs between
 /// its words, in either alphabet of base64, or as the bytes of which the published text is the base64 or hexadecimal form.
 pub(super) fn is_known(secret: &[u8]) -> bool {
-    let written = [letters(secret), letters(as_hexadecimal(secret).as_bytes()), letters(as_base64(secret).as_bytes())];
-    let is = |known: &str| written.contains(&letters(known.as_bytes()));
-    let is_hash = |hash: &[u8]| is(&as_hexadecimal(hash)) || is(&as_base64(hash));
-    PUBLISHED.iter().any(|(_, published)| is(published))
-        || BY_MD5.iter().any(|hash| is(hash))
-        || HASHED
-            .iter()
-            .any(|word| is_hash(&Sha1::digest(word)) || is_hash(&Sha256::digest(word)) || is_hash(&Sha512::digest(word)))
+    let is = |written: &[u8]| KNOWN.contains(&*letters(written));
+    is(secret) || is(as_hexadecimal(secret).as_bytes()) || is(as_base64(secret).as_bytes())
 }
+
+/// All of them, by their letters and digits.
+static KNOWN: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
+    let hashes = |word| [Sha1::digest(word).to_vec(), Sha256::digest(word).to_vec(), Sha512::digest(word).to_vec()];
+    let hashed = HASHED.iter().flat_map(hashes).flat_map(|hash| [as_hexadecimal(&hash), as_base64(&hash)]);
+    let published = PUBLISHED.iter().map(|(_, published)| published).chain(BY_MD5);
+    published.map(|text| letters(text.as_bytes()).to_vec()).chain(hashed.map(|text| letters(text.as_bytes()).to_vec())).collect()
+});
 
 /// Letters and digits alone, small.
 fn letters(text: &[u8]) -> Zeroizing<Vec<u8>> {

@@ -33,7 +33,6 @@
 
 mod agents;
 mod api;
-mod bootstrap;
 mod database;
 mod service;
 mod settings;
@@ -43,6 +42,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use keyward_examples::first_key;
 use tokio::net::TcpListener;
 
 use crate::database::Database;
@@ -93,7 +93,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(Failure::fault)?;
     let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://localhost:{}", address.port()));
     let router = service::router(&database, &public_url)?;
-    bootstrap::tell(&database.keys(), &public_url).await?;
+    first_key::make(&database.keys(), "fiberwise", service::KEY_PREFIX, &public_url).await.map_err(Failure::fault)?;
     writeln!(io::stdout(), "listening on {address}").map_err(Failure::fault)?;
     // With the peers' addresses: bad keys and guesses at passwords are counted by them.
     let served = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
