@@ -1,6 +1,7 @@
 //! The program as its users meet it: a real process, real files and real sockets.
 
 mod accounts;
+mod accounts_guide;
 mod administration;
 mod audit_file;
 mod audit_listing;
