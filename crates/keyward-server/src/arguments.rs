@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve forward-auth, /auth/token, /whoami and /healthz
+    /// Serve forward-auth, /auth/token, /whoami, /metrics and /healthz, the management of keys and a dashboard
     Serve(Serve),
     /// Look after stored keys
     Keys(keys::arguments::Keys),

@@ -13,6 +13,7 @@ mod import;
 mod keys;
 mod keys_update;
 mod life;
+mod metrics;
 #[cfg(unix)]
 mod peppers;
 mod policy_check;
