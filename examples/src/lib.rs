@@ -1,4 +1,24 @@
-//! Running examples for Keyward, one binary each.
+//! Running examples for Keyward, one binary each, and what several of them need.
+
+pub mod first_key;
+
+/// Until somebody stops the program: at a terminal, or as a service manager does.
+pub async fn asked_to_stop() {
+    let interrupt = async { drop(tokio::signal::ctrl_c().await) };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}
 
 /// The programs on the pages of the documentation are compiled, and run where they can be.
 #[cfg(doctest)]

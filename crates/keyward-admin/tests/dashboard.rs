@@ -222,7 +222,7 @@ fn a_key_is_in_one_answer_and_is_led_to_its_end() {
         let page = ada.get(path);
         assert!(page.status == 200 && !page.text.contains(made.key()) && !page.text.contains(rotated.key()), "{path}");
     }
-    let done = format!("{place}?done=revoked");
+    let done = format!("{place}?done=revoke");
     assert!(!ada.get(&done).text.contains("has been revoked"), "an address alone says nothing");
     assert_eq!(ada.post(&format!("{place}/revoke"), &format!("{place}/revoke"), &[]).location, done);
     assert!(ada.get(&done).text.contains("has been revoked"));

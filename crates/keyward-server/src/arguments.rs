@@ -12,9 +12,9 @@ use keyward::key::KeyPrefix;
 
 use crate::database::{Access, Database};
 use crate::failure::Failure;
-use crate::keys;
 use crate::output::visible;
 use crate::setting::Setting;
+use crate::{accounts, keys};
 
 /// API-key authentication for HTTP services.
 ///
@@ -27,6 +27,7 @@ use crate::setting::Setting;
 Examples:
   keyward serve                                        decide for a proxy, on 127.0.0.1:8080
   keyward keys create --name \"nightly export\"          a new key, in keyward.db
+  keyward accounts create --email ada@example.com      somebody who signs in, and looks after keys
   keyward policy check policy.toml                     what is wrong with a policy, by line
   keyward explain --policy policy.toml < request.txt   why a request is allowed or denied
   keyward generate --prefix acme --count 3             three new keys
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Look after stored keys
     Keys(keys::arguments::Keys),
+    /// Look after the accounts of those who sign in
+    Accounts(accounts::arguments::Accounts),
     /// Tell every step of a decision about one request, read from standard input; consumes nothing
     Explain(Explain),
     /// Look after policy files
@@ -100,19 +103,32 @@ impl Deciding {
 /// Where stored keys are, and what is needed to recognise them.
 #[derive(Debug, Args)]
 pub(crate) struct Stored {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Peppers for stored digests, lines of VERSION SECRET, in a file that only its owner can read [env: KEYWARD_PEPPER_FILE]
+    #[arg(long, value_name = "FILE", global = true)]
+    pepper_file: Option<OsString>,
+}
+
+impl Stored {
+    pub(crate) fn pepper_file(&self) -> Option<Setting> {
+        Setting::of(self.pepper_file.as_deref(), "--pepper-file", "KEYWARD_PEPPER_FILE")
+    }
+}
+
+/// Where keys and accounts are.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
     /// Where keys are kept: sqlite:PATH, postgres://…, json:PATH or memory: [env: KEYWARD_DATABASE] [default: sqlite:keyward.db]
     // Not parsed by clap, which would repeat a password in its error.
     #[arg(long, value_name = "URL", global = true)]
     database: Option<OsString>,
-    /// Peppers for stored digests, lines of VERSION SECRET, in a file that only its owner can read [env: KEYWARD_PEPPER_FILE]
-    #[arg(long, value_name = "FILE", global = true)]
-    pepper_file: Option<OsString>,
     /// Open a SQLite database whose file of revocations was lost: what was revoked since a backup may be accepted again
     #[arg(long, global = true)]
     accept_lost_revocations: bool,
 }
 
-impl Stored {
+impl Place {
     pub(crate) fn database(&self) -> Option<Setting> {
         Setting::of(self.database.as_deref(), "--database", "KEYWARD_DATABASE")
     }
@@ -122,8 +138,16 @@ impl Stored {
         Database::open(self.database().as_ref(), access, self.accept_lost_revocations).await
     }
 
-    pub(crate) fn pepper_file(&self) -> Option<Setting> {
-        Setting::of(self.pepper_file.as_deref(), "--pepper-file", "KEYWARD_PEPPER_FILE")
+    /// As [`Place::open`], for what has to be there when the command has ended: `things`, like `keys`.
+    pub(crate) async fn open_lasting(&self, access: Access, things: &str) -> Result<Database, Failure> {
+        let database = self.open(access).await?;
+        match self.database().filter(|_| !database.lasts()) {
+            None => Ok(database),
+            Some(setting) => Err(Failure::Configuration(format!(
+                "{}: {things} in memory are gone when this command ends; name the database that `keyward serve` uses",
+                setting.name
+            ))),
+        }
     }
 }
 

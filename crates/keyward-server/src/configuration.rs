@@ -52,12 +52,12 @@ impl Configuration {
         let mut imported = 0;
         let database = match &deciding.keys {
             None => {
-                let database = deciding.stored.open(access).await?;
+                let database = deciding.stored.place.open(access).await?;
                 check_peppers(deciding, access, &database, &peppers).await?;
                 database
             }
             Some(file) => {
-                let database = in_memory(deciding.stored.database().as_ref())?;
+                let database = in_memory(deciding.stored.place.database().as_ref())?;
                 let keys = Keys::new(database.store()).peppers(peppers.clone());
                 imported = import_file(&keys, file, &mut short_keys).await?;
                 database

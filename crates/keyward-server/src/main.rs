@@ -3,14 +3,19 @@
 //! Exit status: 0 done, 1 refused or found, 2 wrong usage or configuration, 3 a fault. What was asked for goes to standard
 //! output; errors, progress and logs go to standard error.
 
+mod accounts;
+mod actor;
 mod arguments;
 mod audit;
 mod configuration;
+mod confirm;
 mod database;
 mod explain;
 mod failure;
+mod first_line;
 mod generate;
 mod keys;
+mod listing;
 mod log;
 mod output;
 mod peppers;
@@ -46,6 +51,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(serve) => serve::run(&serve),
         Command::Keys(keys) => keys::run(&keys),
+        Command::Accounts(accounts) => accounts::run(&accounts),
         Command::Explain(explain) => explain::run(&explain),
         Command::Policy(PolicyCommand::Check(check)) => policy_check::run(&check),
         Command::Audit(AuditCommand::Verify(verify)) => audit::verify::run(&verify),

@@ -36,6 +36,13 @@ pub(crate) fn write_json(out: &mut dyn Write, document: &impl serde::Serialize) 
     writeln!(out)
 }
 
+/// Labels, and behind them what is told of each.
+pub(crate) fn write_rows(out: &mut dyn Write, rows: &[(String, String)]) -> io::Result<()> {
+    let labels: Vec<_> = rows.iter().map(|(label, _)| visible(label)).collect();
+    let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or_default();
+    labels.iter().zip(rows).try_for_each(|(label, (_, value))| writeln!(out, "{label:width$}  {}", visible(value)))
+}
+
 /// Writes lines to standard error. There is nobody left to tell when that fails.
 pub(crate) fn tell(text: &str) {
     let _ = try_tell(text);

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod person;
 pub(crate) mod websocket;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -49,6 +50,29 @@ impl Server {
     pub(crate) fn get(&self, target: &str, headers: &[&str]) -> Answer {
         let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
         self.send(&format!("GET {target} HTTP/1.1\r\nHost: {}\r\n{lines}Connection: close\r\n\r\n", self.address))
+    }
+
+    /// A request with a body, and nothing else in it than what is given.
+    pub(crate) fn ask(&self, method: &str, target: &str, headers: &[&str], body: &str) -> Answer {
+        let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        let length = body.len();
+        self.send(&format!(
+            "{method} {target} HTTP/1.1\r\nHost: {}\r\n{lines}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}",
+            self.address
+        ))
+    }
+
+    /// The first line that it has written, or will soon, with these words in it.
+    pub(crate) fn says(&self, words: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let output = self.output();
+            if let Some(line) = output.lines().find(|line| line.contains(words)) {
+                return line.to_owned();
+            }
+            assert!(Instant::now() < deadline, "it never said {words:?}:\n{output}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// All that it has written so far.
@@ -122,6 +146,11 @@ impl Answer {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
         Self { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
 
     /// The one value of a header.

@@ -25,7 +25,7 @@ struct Revoked {
 
 impl Parts {
     /// `PATCH /api/v1/user/api-keys/{id}`. What is not there stays; `null` takes away.
-    pub(super) async fn change_key(&self, actor: &Actor, id: &str, object: &Map<String, Value>) -> Result<Answer, Refusal> {
+    pub(crate) async fn change_key(&self, actor: &Actor, id: &str, object: &Map<String, Value>) -> Result<Answer, Refusal> {
         let record = self.own_key(actor, id).await?;
         actor.demand_no_more_than_own(&record)?;
         let known = ["name", "kind", "scopes", "not_before", "expires_at", "allowed_ips", "limits", "metadata", "disabled"];

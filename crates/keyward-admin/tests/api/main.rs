@@ -5,6 +5,7 @@ mod audit;
 mod client;
 mod cost_of_registering;
 mod cross_tenant;
+mod dashboard_routes;
 mod journey;
 mod limits_of_accounts;
 mod secrets;

@@ -1,7 +1,7 @@
 //! `keyward keys`: looking after stored keys.
 
 pub(crate) mod arguments;
-mod confirm;
+pub(crate) mod count;
 mod create;
 mod fields;
 mod identifier;
@@ -10,6 +10,7 @@ mod list;
 mod made;
 mod purge;
 mod revoke;
+pub(crate) mod revoked;
 mod rotate;
 mod show;
 mod update;
@@ -22,6 +23,7 @@ use keyward::key::Peppers;
 use keyward::store::Filter;
 use keyward::{KeysError, Timestamp};
 
+use crate::actor::by_user;
 use crate::arguments::Stored;
 use crate::database::{Access, Database};
 use crate::failure::Failure;
@@ -80,29 +82,13 @@ impl Call<'_> {
     async fn with<T>(&self, access: Access, work: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, Failure> {
         let pepper_file = self.stored.pepper_file();
         let peppers = peppers::read(pepper_file.as_ref())?;
-        let database = self.stored.open(access).await?;
-        if let Some(setting) = self.stored.database().filter(|_| !database.lasts()) {
-            let problem = "keys in memory are gone when this command ends";
-            return Err(Failure::Configuration(format!(
-                "{}: {problem}; name the database that `keyward serve` uses",
-                setting.name
-            )));
-        }
-        let keys = keyward::Keys::new(database.store()).peppers(peppers.clone()).acting_as(actor());
+        let database = self.stored.place.open_lasting(access, "keys").await?;
+        let keys = keyward::Keys::new(database.store()).peppers(peppers.clone()).acting_as(by_user("keyward keys"));
         let session = Session { keys, database, peppers, pepper_file };
         let done = work(&session).await;
         let closed = session.database.close().await;
         let done = done?;
         closed.map(|()| done)
-    }
-}
-
-/// Whom the journal names. Who runs this can write to the database anyway, so the variable is trusted as far as they are.
-fn actor() -> String {
-    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.trim().is_empty()));
-    match user {
-        Some(user) => format!("keyward keys ({})", user.trim().chars().take(64).collect::<String>()),
-        None => "keyward keys".to_owned(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! `keyward keys revoke`.
 
 use std::process::ExitCode;
-use std::time::Duration;
 use std::{fs, io};
 
 use keyward::key::{KeyId, Record};
@@ -10,11 +9,12 @@ use keyward::{KeysError, NotAllRevoked};
 use serde::Serialize;
 
 use super::arguments::Revoke;
-use super::{Call, Session, confirm, failed, identifier};
+use super::revoked::{holds, whole_seconds};
+use super::{Call, Session, count, failed, identifier};
+use crate::confirm;
 use crate::database::Access;
 use crate::failure::Failure;
 use crate::output::{self, tell, visible};
-use crate::time_span::spelled;
 
 /// The document of `--json`.
 #[derive(Serialize, Default)]
@@ -49,7 +49,7 @@ pub(super) async fn run(call: &Call<'_>, arguments: &Revoke) -> Result<ExitCode,
         return Err(failure);
     }
     if !told.failed.is_empty() {
-        return Err(Failure::Fault(format!("the database failed for {}; see above", confirm::keys(told.failed.len()))));
+        return Err(Failure::Fault(format!("the database failed for {}; see above", count::keys(told.failed.len()))));
     }
     Ok(if told.not_found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -98,16 +98,16 @@ async fn revoke_each(call: &Call<'_>, session: &Session, ids: Vec<KeyId>) -> Res
         }
     }
     if is_empty && !call.json {
-        output::print(|out| writeln!(out, "{} revoked", confirm::keys(0)))?;
+        output::print(|out| writeln!(out, "{} revoked", count::keys(0)))?;
     }
     Ok((told, None))
 }
 
 async fn revoke_all(call: &Call<'_>, session: &Session, filter: &Filter, yes: bool) -> Result<Done, Failure> {
     if !yes {
-        let count = confirm::count(session, filter, Record::is_revoked).await?;
+        let count = count::of(&session.keys, filter, Record::is_revoked).await?;
         if count > 0 {
-            confirm::ask(&format!("revoke {}", confirm::keys(count)))?;
+            confirm::ask(&format!("revoke {}", count::keys(count)))?;
         }
     }
     let (revoked, unreadable, stopped) = match session.keys.revoke_all(filter).await {
@@ -120,8 +120,8 @@ async fn revoke_all(call: &Call<'_>, session: &Session, filter: &Filter, yes: bo
             revoked.ids().iter().try_for_each(|id| writeln!(out, "{id}"))?;
             match revoked.ids().len() {
                 0 if is_all => writeln!(out, "no key was left to revoke"),
-                0 => writeln!(out, "{} revoked", confirm::keys(0)),
-                count => writeln!(out, "{} revoked; {}", confirm::keys(count), holds(within)),
+                0 => writeln!(out, "{} revoked", count::keys(0)),
+                count => writeln!(out, "{} revoked; {}", count::keys(count), holds(within)),
             }
         })?;
     }
@@ -137,17 +137,4 @@ async fn revoke_all(call: &Call<'_>, session: &Session, filter: &Filter, yes: bo
         failure => failure,
     });
     Ok((told, stopped))
-}
-
-fn holds(within: Duration) -> String {
-    if within.is_zero() {
-        "it holds at once".to_owned()
-    } else {
-        format!("it holds here at once, and everywhere within {}", spelled(within))
-    }
-}
-
-/// Never less than it is.
-fn whole_seconds(within: Duration) -> u64 {
-    within.as_secs().saturating_add(u64::from(within.subsec_nanos() > 0))
 }

@@ -1,6 +1,5 @@
 //! `keyward keys show`.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use keyward::store::{RecordTold, SlotTold};
@@ -9,7 +8,7 @@ use super::arguments::Show;
 use super::{Call, Session, failed, identifier};
 use crate::database::Access;
 use crate::failure::Failure;
-use crate::output::{self, visible};
+use crate::output::{self, write_rows};
 
 pub(super) async fn run(call: &Call<'_>, arguments: &Show) -> Result<ExitCode, Failure> {
     let id = identifier::read(&arguments.id)?;
@@ -22,7 +21,7 @@ pub(super) async fn run(call: &Call<'_>, arguments: &Show) -> Result<ExitCode, F
     let told = call.with(Access::Read, look).await?;
     match call.json {
         true => output::print_json(&told)?,
-        false => output::print(|out| write_text(out, &rows(&told)))?,
+        false => output::print(|out| write_rows(out, &rows(&told)))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -79,10 +78,4 @@ fn slot(slot: &SlotTold) -> String {
         }
     }
     text
-}
-
-pub(super) fn write_text(out: &mut dyn Write, rows: &[(String, String)]) -> io::Result<()> {
-    let labels: Vec<_> = rows.iter().map(|(label, _)| visible(label)).collect();
-    let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or_default();
-    labels.iter().zip(rows).try_for_each(|(label, (_, value))| writeln!(out, "{label:width$}  {}", visible(value)))
 }

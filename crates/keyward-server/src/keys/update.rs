@@ -10,7 +10,7 @@ use super::arguments::Change;
 use super::{Call, Session, failed, fields, identifier, show};
 use crate::database::Access;
 use crate::failure::Failure;
-use crate::output::{self, tell};
+use crate::output::{self, tell, write_rows};
 
 pub(super) async fn run(call: &Call<'_>, arguments: &Change) -> Result<ExitCode, Failure> {
     let id = identifier::read(&arguments.id)?;
@@ -36,7 +36,7 @@ pub(super) async fn run(call: &Call<'_>, arguments: &Change) -> Result<ExitCode,
     let told = call.with(Access::Change, change).await?;
     match call.json {
         true => output::print_json(&told)?,
-        false => output::print(|out| show::write_text(out, &show::rows(&told)))?,
+        false => output::print(|out| write_rows(out, &show::rows(&told)))?,
     }
     Ok(ExitCode::SUCCESS)
 }

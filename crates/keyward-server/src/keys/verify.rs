@@ -1,6 +1,6 @@
 //! `keyward keys verify`: whose a key is, and whether it would be accepted, by the rules of a guard.
 
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +15,8 @@ use super::arguments::Verify;
 use super::{Call, Session, failed, show};
 use crate::database::Access;
 use crate::failure::Failure;
-use crate::output::{self, tell};
-
-/// What is read of standard input at most: more than any key has.
-const LONGEST_LINE: u64 = 64 * 1024;
+use crate::first_line;
+use crate::output::{self, tell, write_rows};
 
 /// The document of `--json`.
 #[derive(Serialize)]
@@ -43,7 +41,7 @@ pub(super) async fn run(call: &Call<'_>, arguments: &Verify) -> Result<ExitCode,
         true => output::print_json(&told)?,
         false => output::print(|out| {
             writeln!(out, "{}", told.denial.map_or_else(|| "valid".to_owned(), |kind| format!("not valid: {kind}")))?;
-            told.key.as_ref().map_or(Ok(()), |key| show::write_text(out, &show::rows(key)))
+            told.key.as_ref().map_or(Ok(()), |key| write_rows(out, &show::rows(key)))
         })?,
     }
     Ok(if told.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -61,21 +59,16 @@ fn refuse_arguments(arguments: &Verify) -> Result<(), Failure> {
 
 /// The first line of standard input, without its end.
 fn read_key() -> Result<Secret, Failure> {
-    let input = io::stdin();
-    if input.is_terminal() {
+    if io::stdin().is_terminal() {
         tell("write the key, and end it with Enter; it is shown while you write");
     }
-    let mut line = Vec::new();
-    let read = input.lock().take(LONGEST_LINE).read_until(b'\n', &mut line);
-    read.map_err(|error| Failure::Fault(format!("cannot read standard input: {error}")))?;
-    let line = line.strip_suffix(b"\n").unwrap_or(&line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = first_line::read()?;
     if line.is_empty() {
         let problem = "there is no key on standard input; write it there, like `keyward keys verify < key.txt`";
         return Err(Failure::Configuration(problem.to_owned()));
     }
     // Other bytes are in no key, so what stands in for them makes it none.
-    Ok(Secret::new(String::from_utf8_lossy(line)))
+    Ok(Secret::new(String::from_utf8_lossy(&line)))
 }
 
 /// Why the key is not accepted, if it is not, and whose it is.

@@ -1,5 +1,6 @@
 //! The program as its users meet it: a real process, real files and real sockets.
 
+mod accounts;
 mod administration;
 mod audit_file;
 mod audit_listing;
@@ -52,6 +53,8 @@ fn keyward() -> Command {
     ] {
         command.env_remove(variable);
     }
+    // Whom journals name.
+    command.env("USER", "grace");
     command
 }
 

@@ -41,7 +41,9 @@ fn what_is_no_database_is_told_with_all_that_are() {
         ("sqlite:", "--database: `sqlite:` needs the path of a file; "),
         ("postgres:CANARY", "--database: `postgres:` goes on with `//`; "),
     ] {
-        for command in [&["serve"][..], &["explain"], &["keys", "list"], &["keys", "create", "--name", "a"]] {
+        for command in
+            [&["serve"][..], &["explain"], &["keys", "list"], &["keys", "create", "--name", "a"], &["accounts", "list"]]
+        {
             let ran = run(&Folder::new(), &[command, &["--database", database]].concat(), "");
             assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran:?}");
             let forms = ["sqlite:PATH", "postgres://", "json:PATH", "memory:"];
@@ -67,6 +69,8 @@ fn wrong_usage_does_not_repeat_a_password_or_a_key() {
         &["keys", "list", "--after", key.expose()],
         &["keys", "verify", key.expose()],
         &["keys", "verify", "CANARY"],
+        &["accounts", "list", url],
+        &["accounts", "show", key.expose()],
     ] {
         let ran = run(&folder, arguments, "");
         assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran:?}");
@@ -89,6 +93,16 @@ fn every_command_helps_with_an_example() {
         &["keys", "import", "--help"],
         &["keys", "verify", "--help"],
         &["keys", "purge", "--help"],
+        &["accounts", "--help"],
+        &["accounts", "create", "--help"],
+        &["accounts", "list", "--help"],
+        &["accounts", "show", "--help"],
+        &["accounts", "disable", "--help"],
+        &["accounts", "enable", "--help"],
+        &["accounts", "make-admin", "--help"],
+        &["accounts", "make-user", "--help"],
+        &["accounts", "set-password", "--help"],
+        &["accounts", "delete", "--help"],
         &["explain", "--help"],
         &["policy", "check", "--help"],
         &["generate", "--help"],
@@ -141,7 +155,7 @@ fn completions_know_the_commands() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let ran = run(&Folder::new(), &["completions", shell], "");
         assert_eq!(ran.status, 0);
-        for word in ["explain", "rotate", "not-before", "pepper-file"] {
+        for word in ["explain", "rotate", "not-before", "pepper-file", "set-password", "make-admin"] {
             assert!(ran.out.contains(word), "{shell}: {word}");
         }
     }

@@ -25,7 +25,7 @@ pub use secret::{ServerSecret, WeakSecret};
 pub(crate) use signing::Signing;
 pub use signing::Tickets;
 pub use used::{LocalUsedTickets, NotATicketId, Spent, TicketId, UsedTickets};
-pub(crate) use weak::{Weakness, weakness, weakness_of_key};
+pub(crate) use weak::{Weakness, doubt_of_key, weakness, weakness_of_key};
 
 use std::time::Duration;
 

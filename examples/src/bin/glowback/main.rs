@@ -83,23 +83,6 @@ async fn serve(settings: &Settings, guard: Guard) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?)?;
     // With the peers' addresses: limits and logs go by them.
     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(asked_to_stop())
+        .with_graceful_shutdown(keyward_examples::asked_to_stop())
         .await
-}
-
-async fn asked_to_stop() {
-    let interrupt = async { drop(tokio::signal::ctrl_c().await) };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
-    }
 }

@@ -86,23 +86,6 @@ async fn serve(guard: Guard, address: SocketAddr) -> io::Result<()> {
     let address = listener.local_addr()?;
     let routes = routes::routes(Site::served_at(address));
     writeln!(io::stdout(), "listening on {address}")?;
-    keyward_warp::serve(guard, routes).incoming(listener).graceful(asked_to_stop()).run().await;
+    keyward_warp::serve(guard, routes).incoming(listener).graceful(keyward_examples::asked_to_stop()).run().await;
     Ok(())
-}
-
-async fn asked_to_stop() {
-    let interrupt = async { drop(tokio::signal::ctrl_c().await) };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
-    }
 }

@@ -13,7 +13,7 @@ use keyward::{Imported, Secret};
 use serde::Serialize;
 
 use super::arguments::{Format, Import};
-use super::{Call, Session, confirm, failed};
+use super::{Call, Session, count, failed};
 use crate::database::Access;
 use crate::failure::Failure;
 use crate::output::{self, tell, visible};
@@ -77,7 +77,7 @@ pub(super) async fn run(call: &Call<'_>, arguments: &Import) -> Result<ExitCode,
     if !refused.is_empty() && !arguments.skip_bad {
         tell("nothing was imported; mend these rows, or say --skip-bad to import the others");
     }
-    output::print(|out| writeln!(out, "{} imported", confirm::keys(imported)))?;
+    output::print(|out| writeln!(out, "{} imported", count::keys(imported)))?;
     Ok(status)
 }
 
