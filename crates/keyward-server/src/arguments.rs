@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve forward-auth, tickets, accounts, the management of keys and the dashboard
+    /// Serve forward-auth, tickets, metrics, accounts, the management of keys and the dashboard
     Serve(Serve),
     /// Look after stored keys
     Keys(keys::arguments::Keys),

@@ -15,6 +15,7 @@ mod import;
 mod keys;
 mod keys_update;
 mod life;
+mod metrics;
 #[cfg(unix)]
 mod peppers;
 mod policy_check;
