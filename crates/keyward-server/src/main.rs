@@ -15,6 +15,7 @@ mod output;
 mod peppers;
 mod policy_check;
 mod policy_warnings;
+mod private_file;
 mod raw_request;
 mod scan;
 mod serve;

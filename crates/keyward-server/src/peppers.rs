@@ -2,15 +2,13 @@
 //!
 //! A file, and not a flag or a variable: both can be read by others, or end up in a log.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read};
 use std::path::Path;
 
-use keyward::Secret;
 use keyward::key::{Pepper, PepperMismatch, Peppers};
 
 use crate::failure::Failure;
 use crate::output::visible;
+use crate::private_file;
 use crate::setting::Setting;
 
 /// What is read at most: more than 65,535 peppers of a usual length take.
@@ -20,7 +18,7 @@ const LARGEST: u64 = 8 * 1024 * 1024;
 pub(crate) fn read(setting: Option<&Setting>) -> Result<Peppers, Failure> {
     let Some(Setting { value, name }) = setting else { return Ok(Peppers::default()) };
     let file = Path::new(value);
-    let text = read_private(name, file)?;
+    let text = private_file::read(name, file, LARGEST)?;
     let place = visible(&file.display().to_string()).into_owned();
     parse(text.expose()).map_err(|problems| {
         let told = problems.into_iter().map(|(line, problem)| match line {
@@ -60,65 +58,6 @@ pub(crate) fn do_not_fit(setting: Option<&Setting>, mismatch: &PepperMismatch) -
         ));
     }
     Failure::Configuration(problems.join("\n"))
-}
-
-fn read_private(by: &str, file: &Path) -> Result<Secret, Failure> {
-    let unreadable = |error| Failure::unreadable(Some(by), file, &error);
-    let refused = |problem: &str| {
-        let path = visible(&file.display().to_string()).into_owned();
-        Failure::Configuration(format!("{by}: {path} {problem}"))
-    };
-    let opened = open_without_waiting(file).map_err(unreadable)?;
-    let about = opened.metadata().map_err(unreadable)?;
-    if let Some(problem) = problem_of(&about) {
-        return Err(refused(problem));
-    }
-    let mut text = String::new();
-    opened.take(LARGEST).read_to_string(&mut text).map_err(unreadable)?;
-    if u64::try_from(text.len()).is_ok_and(|length| length == LARGEST) {
-        return Err(refused("is too large to be a file of peppers; name the right one"));
-    }
-    Ok(Secret::new(text))
-}
-
-/// A pipe would be waited for until somebody writes into it. A link is followed: it is what an orchestrator mounts.
-#[cfg(unix)]
-fn open_without_waiting(file: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
-    options.read(true).open(file)
-}
-
-#[cfg(not(unix))]
-fn open_without_waiting(file: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).open(file)
-}
-
-/// Looked at behind the opened file, so that nobody can put another one in its place meanwhile.
-fn problem_of(about: &Metadata) -> Option<&'static str> {
-    if !about.is_file() {
-        return Some("is no plain file; name one that this user alone can read");
-    }
-    #[cfg(unix)]
-    return problem_of_owner(
-        std::os::unix::fs::MetadataExt::uid(about),
-        rustix::process::geteuid().as_raw(),
-        std::os::unix::fs::MetadataExt::mode(about),
-    );
-    #[cfg(not(unix))]
-    None
-}
-
-#[cfg(unix)]
-fn problem_of_owner(owner: u32, this_user: u32, mode: u32) -> Option<&'static str> {
-    if owner != this_user {
-        Some("is another user's, who could change it: run this as its owner, or `chown` it")
-    } else if mode & 0o077 != 0 {
-        Some("holds secrets, and others can read it: `chmod 600` it")
-    } else {
-        None
-    }
 }
 
 type Problem = (Option<usize>, String);
@@ -218,17 +157,6 @@ mod tests {
             assert!(problems[0].1.contains(mend) && !problems[0].1.contains("CANARY"), "{problems:?}");
         }
         assert_eq!(parse(&format!("  # 1 {canary}\n1 {canary}#")).unwrap().digest(b"key").pepper(), 1, "base64 and the like");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn the_file_is_this_users_own_and_nobody_elses_to_read() {
-        assert!(problem_of_owner(7, 7, 0o100_600).is_none() && problem_of_owner(7, 7, 0o100_400).is_none());
-        assert!(problem_of_owner(8, 7, 0o100_600).unwrap().contains("another user's"));
-        assert!(problem_of_owner(0, 7, 0o100_600).is_some() && problem_of_owner(7, 0, 0o100_600).is_some());
-        for mode in [0o640, 0o604, 0o610, 0o602] {
-            assert!(problem_of_owner(7, 7, 0o100_000 | mode).unwrap().contains("`chmod 600` it"), "{mode:o}");
-        }
     }
 
     #[test]
