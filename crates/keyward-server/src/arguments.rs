@@ -88,6 +88,9 @@ pub(crate) struct Deciding {
     /// start [env: KEYWARD_SERVER_SECRET_FILE, or KEYWARD_SERVER_SECRET with the secrets themselves]
     #[arg(long, value_name = "FILE")]
     server_secret_file: Option<OsString>,
+    /// Takes that file although others can read it, or own it
+    #[arg(long)]
+    pub(crate) insecure_readable_server_secret: bool,
 }
 
 impl Deciding {
