@@ -40,7 +40,11 @@ impl Actor {
 
     pub(crate) fn of(principal: &Principal, request: &Incoming) -> Self {
         let owner = principal.owner().map(Into::into);
-        let scopes = principal.scopes().to_vec();
+        let mut scopes = principal.scopes().to_vec();
+        // A key that is bound to paths could make itself one that is not.
+        if principal.record().is_some_and(|record| record.resource_pattern.is_some()) {
+            scopes.retain(|scope| !scope.covers(Self::MANAGES_KEYS));
+        }
         match principal.key_id() {
             Some(id) => Self {
                 name: format!("key {id}"),

@@ -23,12 +23,12 @@ use crate::builder::AdminBuilder;
 use crate::dashboard;
 use crate::fault::Refusal;
 use crate::incoming::Incoming;
-use crate::keys::KeyIds;
+use crate::keys::{Collection, KeyIds};
 use crate::sessions::{self, FormToken, SESSION_COOKIE, Sessions};
 
 /// Accounts, sessions and the management of keys: a request in, a response out. Clones share it.
 #[derive(Clone)]
-pub struct Admin(Arc<Parts>);
+pub struct Admin(pub(crate) Arc<Parts>);
 
 pub(crate) struct Parts {
     pub(crate) guard: Guard,
@@ -88,7 +88,8 @@ impl Admin {
     }
 
     /// The paths that are answered here, each with all that lies below it.
-    pub const PLACES: [&str; 5] = ["/api/v1/auth", "/api/v1/user", "/api/v1/accounts", "/api/v1/audit", dashboard::PLACE];
+    pub const PLACES: [&str; 6] =
+        ["/api/v1/auth", "/api/v1/user", "/api/v1/agent-keys", "/api/v1/accounts", "/api/v1/audit", dashboard::PLACE];
 
     /// Whether a path, as the client sent it, is one of [`PLACES`](Self::PLACES) or below one.
     pub fn is_place(path: &str) -> bool {
@@ -146,7 +147,11 @@ impl Parts {
         match segments[..] {
             ["user", "api-keys", ref rest @ ..] => {
                 self.demand_managing(request, pass, actor).await?;
-                self.answer_keys(rest, request, actor).await
+                self.answer_keys(Collection::All, rest, request, actor).await
+            }
+            ["agent-keys", ref rest @ ..] => {
+                self.demand_managing(request, pass, actor).await?;
+                self.answer_keys(Collection::Agents, rest, request, actor).await
             }
             ["user", ref rest @ ..] if self.has_accounts => self.answer_user(rest, request, pass, actor).await,
             ["audit", ref rest @ ..] => self.answer_audit(rest, request, actor).await,

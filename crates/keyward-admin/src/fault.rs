@@ -14,6 +14,7 @@ use crate::answer::{self, Answer};
 
 /// One field that is wrong, as the client calls it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldFault {
     pub(crate) field: String,
     pub(crate) detail: String,
@@ -107,7 +108,8 @@ impl From<KeysError> for Refusal {
 
 /// RFC 9457.
 #[derive(Serialize)]
-struct Problem<'d> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct Problem<'d> {
     r#type: &'static str,
     title: Option<&'static str>,
     status: u16,

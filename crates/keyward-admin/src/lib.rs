@@ -38,6 +38,8 @@ mod form;
 mod incoming;
 mod json;
 mod keys;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod page;
 mod sessions;
 
@@ -46,4 +48,6 @@ pub use admin::Admin;
 pub use audit::{FailedAttempts, FailedAttemptsOf};
 pub use builder::{AdminBuilder, AdminError};
 pub use fault::FieldFault;
+#[cfg(feature = "openapi")]
+pub use openapi::documentation;
 pub use sessions::{SESSION_COOKIE, Sessions};

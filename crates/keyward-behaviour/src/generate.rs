@@ -154,20 +154,24 @@ fn key_with_conditions(credential: String) -> impl Strategy<Value = ModelKey> {
             6 => Just(vec![]),
             1 => select(vec!["127.0.0.1", "127.0.0.0/30", "203.0.113.0/24", "::/0"]).prop_map(|network| vec![network]),
         ],
+        option::weighted(0.06, select(vec!["/*", "/", "/a", "/jobs/*", "/reports/1", "/jobs:purge", "/healthz"])),
         prop_oneof![4 => Just(Vec::new()), 1 => own_limits()],
     )
-        .prop_map(move |(kind, owner, scopes, not_before, expires_at, (revoked, disabled), allowed_ips, limits)| ModelKey {
-            name: Some(format!("named {}", &credential[..1])),
-            key: credential.clone(),
-            kind: kind.map(str::to_owned),
-            owner: owner.map(str::to_owned),
-            scopes: owned(&scopes),
-            not_before,
-            expires_at: expires_at.filter(|end| not_before.is_none_or(|start| start < *end)),
-            revoked,
-            disabled,
-            allowed_ips: owned(&allowed_ips),
-            limits: owned(&limits),
+        .prop_map(move |(kind, owner, scopes, not_before, expires_at, (revoked, disabled), allowed_ips, pattern, limits)| {
+            ModelKey {
+                name: Some(format!("named {}", &credential[..1])),
+                key: credential.clone(),
+                kind: kind.map(str::to_owned),
+                owner: owner.map(str::to_owned),
+                scopes: owned(&scopes),
+                not_before,
+                expires_at: expires_at.filter(|end| not_before.is_none_or(|start| start < *end)),
+                revoked,
+                disabled,
+                allowed_ips: owned(&allowed_ips),
+                resource_pattern: pattern.map(str::to_owned),
+                limits: owned(&limits),
+            }
         })
 }
 

@@ -68,6 +68,8 @@ fn main() -> ExitCode {
         28 "revoked before includes the moment itself"
         29 "a digest brought alone is not compared with those that ended"
         30 "a row tells what became as what was before"
+        31 "what paths a key is for is forgotten when the store is opened again"
+        32 "a kind is not looked at"
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -107,6 +109,7 @@ impl<const FAULT: u32> StoreHarness for Planted<FAULT> {
         place.rewrite(|snapshot| match FAULT {
             17 => snapshot.prefixes.clear(),
             25 => snapshot.usage.clear(),
+            31 => snapshot.keys.iter_mut().for_each(|record| record.resource_pattern = None),
             _ => {}
         });
         Ok(())
@@ -233,6 +236,7 @@ impl<const FAULT: u32> RecordStore for Faulty<FAULT> {
             (20, _, _, Some((state, at)), _) => {
                 wider.state = Some((state, Timestamp::from_unix_nanoseconds(at.unix_nanoseconds() - 1)));
             }
+            (32, ..) => wider.kind = None,
             (28, ..) => {
                 wider.revoked_before = filter.revoked_before.map(|before| before.after(Duration::from_nanos(1)));
             }

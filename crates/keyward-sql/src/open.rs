@@ -63,7 +63,12 @@ pub(crate) fn runtime() -> Result<Handle, OpenError> {
 }
 
 /// All changes of the schema, in SQLite's words. What has been released is never changed.
-const MIGRATIONS: [&str; 3] = [include_str!("schema.sql"), include_str!("accounts.sql"), include_str!("usage_days.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("accounts.sql"),
+    include_str!("usage_days.sql"),
+    include_str!("resource_pattern.sql"),
+];
 
 fn in_words_of(dialect: Dialect, migration: &str) -> String {
     match dialect {

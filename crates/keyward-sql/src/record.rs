@@ -12,7 +12,7 @@ use crate::failure::{Failure, Outcome};
 macro_rules! record_columns {
     () => {
         "SELECT k.id, k.name, k.kind, k.owner, k.scopes, k.created, k.not_before, k.expires, k.revoked, \
-     k.disabled, k.networks, k.limits, k.metadata, k.epoch, \
+     k.disabled, k.networks, k.resource_pattern, k.limits, k.metadata, k.epoch, \
      c.number, c.pepper, c.digest, c.handle, c.phc, c.prefix, c.grace_ends, \
      p.number, p.pepper, p.digest, p.handle, p.phc, p.prefix, p.grace_ends "
     };
@@ -47,9 +47,9 @@ pub(crate) fn read_record(row: &Row) -> Outcome<Record> {
     let time = |column: usize| Ok::<_, Failure>(row.get::<Option<i64>>(column)?.map(Timestamp::from_unix_nanoseconds));
     let text = |column: usize| Ok::<_, Failure>(row.get::<Option<String>>(column)?.map(|text| read_text(&text).into_owned()));
 
-    let epoch: Vec<u8> = row.get(13)?;
+    let epoch: Vec<u8> = row.get(14)?;
     let epoch = Epoch::from_bytes(epoch.try_into().map_err(|_| bad("`epoch` is not 16 bytes"))?);
-    let current = read_slot(row, 14, &bad)?.ok_or_else(|| bad("it has no current secret"))?;
+    let current = read_slot(row, 15, &bad)?.ok_or_else(|| bad("it has no current secret"))?;
     let created = Timestamp::from_unix_nanoseconds(row.get(5)?);
     let key_id: KeyId = id.parse().map_err(|_| bad("`id` is none"))?;
     let mut record = Record::new(key_id, text(1)?.unwrap_or_default(), created, epoch, current);
@@ -66,11 +66,14 @@ pub(crate) fn read_record(row: &Row) -> Outcome<Record> {
         let networks: Vec<String> = serde_json::from_str(&networks).map_err(|_| bad("`networks` is no list"))?;
         record.networks = Some(AddressList::parse(networks).map_err(|error| bad(&error.to_string()))?);
     }
-    if let Some(limits) = row.get::<Option<String>>(11)? {
+    if let Some(pattern) = row.get::<Option<String>>(11)? {
+        record.resource_pattern = Some(pattern.parse().map_err(|error| bad(&format!("`resource_pattern` {error}")))?);
+    }
+    if let Some(limits) = row.get::<Option<String>>(12)? {
         record.limits = Some(serde_json::from_str(&limits).map_err(|_| bad("`limits` is no list of limits"))?);
     }
-    record.metadata = serde_json::from_str(&row.get::<String>(12)?).map_err(|_| bad("`metadata` is no object of texts"))?;
-    record.previous = read_slot(row, 21, &bad)?;
+    record.metadata = serde_json::from_str(&row.get::<String>(13)?).map_err(|_| bad("`metadata` is no object of texts"))?;
+    record.previous = read_slot(row, 22, &bad)?;
     Ok(record)
 }
 
@@ -94,8 +97,7 @@ fn read_slot(row: &Row, first: usize, bad: &dyn Fn(&str) -> Failure) -> Outcome<
 }
 
 /// The columns that [`key_values`] gives, in this order.
-pub(crate) const KEY_COLUMNS: &str =
-    "id, revision, name, kind, owner, scopes, created, not_before, expires, revoked, disabled, networks, limits, metadata, epoch";
+pub(crate) const KEY_COLUMNS: &str = "id, revision, name, kind, owner, scopes, created, not_before, expires, revoked, disabled, networks, resource_pattern, limits, metadata, epoch";
 
 /// A record without its secrets.
 pub(crate) fn key_values(record: &Record, revision: i64) -> Vec<Value> {
@@ -115,6 +117,7 @@ pub(crate) fn key_values(record: &Record, revision: i64) -> Vec<Value> {
         time(record.revoked_at()),
         i64::from(record.disabled),
         networks.map(|networks| json(&networks)),
+        record.resource_pattern.as_ref().map(ToString::to_string),
         record.limits.as_ref().map(json),
         json(&record.metadata),
         record.epoch.to_bytes().to_vec(),

@@ -132,6 +132,9 @@ fn conditions(filter: &Filter, after: Option<KeyId>, limit: usize) -> (String, V
     if let Some(owner) = &filter.owner {
         add("k.owner = $", text(owner).into());
     }
+    if let Some(kind) = &filter.kind {
+        add("k.kind = $", text(kind).into());
+    }
     if let Some(prefix) = filter.prefix.as_deref().map(text).filter(|prefix| !prefix.is_empty()) {
         add("c.prefix >= $", prefix.as_str().into());
         if let Some(end) = behind_all(&prefix) {

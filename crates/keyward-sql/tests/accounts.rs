@@ -62,7 +62,7 @@ fn to_first_version() -> String {
     let (_, tables) =
         include_str!("../src/schema.sql").split_once("-- People who look after keys, and their sessions.\n").unwrap();
     format!(
-        "DROP TABLE keyward_usage_days; DROP TABLE keyward_account_store; DROP TABLE keyward_account_journal; DROP TABLE keyward_sessions; DROP TABLE keyward_accounts; \
+        "ALTER TABLE keyward_keys DROP COLUMN resource_pattern; DROP TABLE keyward_usage_days; DROP TABLE keyward_account_store; DROP TABLE keyward_account_journal; DROP TABLE keyward_sessions; DROP TABLE keyward_accounts; \
          {tables} \
          INSERT INTO keyward_accounts VALUES ('old', 'old@example.com', '', '', '', 1, 0); \
          INSERT INTO keyward_sessions VALUES ('\\x00', 'old', 0, 0, 0); \
@@ -83,7 +83,7 @@ async fn an_older_sqlite_database_gets_the_tables_and_keeps_its_keys() {
 
     let refused = SqliteStore::builder(&path).read_only().open().await.unwrap_err();
     assert_eq!(refused.kind(), OpenErrorKind::Version);
-    assert!(refused.to_string().contains("version 1 of the schema and needs 3: open it for writing once"), "{refused}");
+    assert!(refused.to_string().contains("version 1 of the schema and needs 4: open it for writing once"), "{refused}");
     assert_eq!(number(&path, "SELECT version FROM keyward_store").await, 1);
     assert_eq!(number(&path, "SELECT count(*) FROM keyward_accounts").await, 1);
 
@@ -94,7 +94,7 @@ async fn an_older_sqlite_database_gets_the_tables_and_keeps_its_keys() {
         assert!(denied(&guard(store.clone()), revoked.secret().expose()).await.is_some());
         assert_eq!(store.journal(0, 10).wait().await.unwrap().len(), 3);
     }
-    assert_eq!(number(&path, "SELECT version FROM keyward_store").await, 3);
+    assert_eq!(number(&path, "SELECT version FROM keyward_store").await, 4);
     let store = SqliteStore::open(&path).await.unwrap();
     assert!(store.accounts(None, 10).wait().await.unwrap().is_empty());
     let grace = account("grace");
@@ -119,7 +119,7 @@ async fn an_older_postgres_database_gets_the_tables_and_keeps_its_keys() {
 
     let refused = PostgresStore::builder(&url).read_only().connect().await.unwrap_err();
     assert_eq!(refused.kind(), OpenErrorKind::Version);
-    assert!(refused.to_string().contains("version 1 of the schema and needs 3: open it for writing once"), "{refused}");
+    assert!(refused.to_string().contains("version 1 of the schema and needs 4: open it for writing once"), "{refused}");
     assert_eq!(server.query(&url, "SELECT version FROM keyward_store").unwrap(), "1");
 
     let opening: Vec<_> = (0..4)
@@ -133,7 +133,7 @@ async fn an_older_postgres_database_gets_the_tables_and_keeps_its_keys() {
         assert_eq!(denied(&guard(store.clone()), made.secret().expose()).await, None);
         store.close().await.unwrap();
     }
-    assert_eq!(server.query(&url, "SELECT version FROM keyward_store").unwrap(), "3");
+    assert_eq!(server.query(&url, "SELECT version FROM keyward_store").unwrap(), "4");
     let store = PostgresStore::connect(&url).await.unwrap();
     assert!(store.accounts(None, 10).wait().await.unwrap().is_empty());
     let grace = add(&store, "grace").await;

@@ -37,6 +37,7 @@ pub struct Explanation {
 
 /// A principal, as JSON.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Principal))]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are those of Principal")]
 pub struct PrincipalTold {

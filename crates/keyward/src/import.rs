@@ -8,7 +8,7 @@
 //! known to be so, or gives a public `handle`, what the key begins with, under which its Argon2id hash is stored.
 //!
 //! A row has one of `key`, `sha256` (in hexadecimal digits or base64) or `phc` (with `handle`). Names: `name`, `kind`, `owner`, `scopes`,
-//! `not_before`, `expires_at`, `revoked`, `disabled`, `allowed_ips`, `limit` (one quota or a list). Others are errors.
+//! `not_before`, `expires_at`, `revoked`, `disabled`, `allowed_ips`, `resource_pattern`, `limit` (one quota or a list). Others are errors.
 
 use serde::Deserialize;
 
@@ -17,6 +17,7 @@ use crate::credential::Secret;
 use crate::key::{Argon2Hash, KeyDigest};
 use crate::limit::Quota;
 use crate::network::{AddressList, BadNetwork};
+use crate::path::{BadPathPattern, PathPattern};
 use crate::scope::Scope;
 use crate::store::unhex;
 
@@ -44,6 +45,8 @@ pub struct ImportedKey {
     pub disabled: bool,
     /// Accepted only from there.
     pub networks: Option<AddressList>,
+    /// Accepted only for these paths.
+    pub resource_pattern: Option<PathPattern>,
     /// Its own quotas.
     pub limits: Option<Vec<Quota>>,
 }
@@ -96,6 +99,7 @@ struct Row {
     #[serde(default)]
     disabled: bool,
     allowed_ips: Option<Vec<String>>,
+    resource_pattern: Option<String>,
     limit: Option<OneOrMore>,
 }
 
@@ -195,6 +199,9 @@ fn read_row(line: &str, held_in_memory: bool) -> Result<ImportedKey, String> {
         revoked: row.revoked,
         disabled: row.disabled,
         networks,
+        resource_pattern: row.resource_pattern.map(|written| written.parse()).transpose().map_err(|error: BadPathPattern| {
+            format!("`resource_pattern` {error}")
+        })?,
         limits: limits.transpose().map_err(|_| {
             "`limit` is no quota: write COUNT/unit or COUNT/NUMBERunit with second, minute, hour or day, like 100/hour or 5/10s"
         })?,

@@ -214,6 +214,7 @@ impl Keys {
             owner: None,
             scopes: update.scopes.as_deref().unwrap_or_default(),
             networks: update.networks.as_ref().and_then(Option::as_ref),
+            resource_pattern: update.resource_pattern.as_ref().and_then(Option::as_ref),
             limits: update.limits.as_ref().and_then(Option::as_deref),
             metadata: update.metadata.as_ref(),
         };

@@ -27,7 +27,7 @@
 //! 1. request id (R1) · open paths, preflight, routes (R1) · client address (R2) · the policy's networks (R4)
 //! 2. candidates from the sources (R5) · choosing among them (R6)
 //! 3. for each: failure budget (R3), shape and check, digest, record, comparison, state (R7)
-//! 4. a cookie's origin (R13) · the record's networks, kind, scopes (R8)
+//! 4. a cookie's origin (R13) · the record's networks and paths, kind, scopes (R8)
 //! 5. limits (R9) · audit (R11) · answer (R10)
 //!
 //! The rules stand by these numbers in `docs/rules.md`.
@@ -52,6 +52,8 @@ mod keys;
 pub mod limit;
 mod memory;
 mod network;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod order;
 mod path;
 mod plan;
@@ -84,6 +86,7 @@ pub use head::{ConnectionIdentity, Head, Peer, Wanted};
 pub use keys::{Imported, Keys, KeysError, Made, NewKey, NotAllRevoked, Revoked, RevokedAll};
 pub use memory::MemoryStore;
 pub use network::{AddressList, BadNetwork};
+pub use path::{BadPathPattern, PathPattern};
 pub use policy::{ConfigError, Policy, PolicyBuilder};
 pub use random::{Random, SystemRandom};
 pub use request_id::RequestId;

@@ -120,7 +120,7 @@ fn authorise<'r, H: Head + ?Sized>(
     verified: Verified,
 ) -> Result<Authorised, Kind> {
     let cookie_may_count = || guard.plan.cookie_may_count(&guard.policy, trail.head);
-    let authorised = Authorised::check(verified, shut, &trail.client, cookie_may_count);
+    let authorised = Authorised::check(verified, shut, &trail.client, trail.head, cookie_may_count);
     let authorised = authorised.map_err(|Unauthorised { kind, principal, unmet }| {
         trail.unmet = unmet;
         trail.denied = Some(principal);

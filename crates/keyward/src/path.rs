@@ -12,6 +12,8 @@
 //!    parameters off segments (see [`RulePath::other_readings`]).
 
 use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
 
 /// A path in its one spelling.
 #[derive(Debug, Clone)]
@@ -93,40 +95,74 @@ fn decode_unreserved(path: &str) -> Result<Cow<'_, str>, AmbiguousPath> {
     Ok(Cow::Owned(decoded))
 }
 
-/// `/x` is that path; `/x/*` is everything below `/x/`, not `/x`.
+/// Paths of requests (R1.3): `/x` is that path, `/x/*` everything below `/x/`, and not `/x` itself.
+///
+/// ```
+/// use keyward::PathPattern;
+///
+/// let pattern: PathPattern = "/reports/*".parse()?;
+/// assert_eq!(pattern.to_string(), "/reports/*");
+/// assert!("reports".parse::<PathPattern>().is_err());
+/// # Ok::<(), keyward::BadPathPattern>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PathPattern {
+pub struct PathPattern(Pattern);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Pattern {
     Exact(Box<str>),
     /// Up to and with the last `/`.
     Below(Box<str>),
 }
 
-impl PathPattern {
-    /// Reads a pattern; the error says what is wrong with it and how to mend it.
-    pub(crate) fn parse(text: &str) -> Result<Self, (&'static str, &'static str)> {
+/// What was written is no pattern of paths. Repeats nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}: {mend}")]
+pub struct BadPathPattern {
+    pub(crate) problem: &'static str,
+    pub(crate) mend: &'static str,
+}
+
+impl FromStr for PathPattern {
+    type Err = BadPathPattern;
+
+    fn from_str(text: &str) -> Result<Self, BadPathPattern> {
+        let bad = |problem, mend| Err(BadPathPattern { problem, mend });
         if !text.starts_with('/') {
-            return Err(("does not start with `/`", "write the whole path, like \"/reports/*\""));
+            return bad("does not start with `/`", "write the whole path, like \"/reports/*\"");
         }
         let (path, below) = match text.strip_suffix("/*") {
             Some(path) => (path, true),
             None => (text.strip_suffix('/').unwrap_or(text), false),
         };
         if path.contains('*') {
-            return Err(("has a `*` that is not its last segment", "only a whole last segment can be `*`: \"/reports/*\""));
+            return bad("has a `*` that is not its last segment", "only a whole last segment can be `*`: \"/reports/*\"");
         }
         let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\".contains(&byte));
         match RulePath::read("GET", if path.is_empty() { "/" } else { path }, None, true) {
             Ok(read) if plain && read.decoded == path => {}
             _ => {
-                return Err((
+                return bad(
                     "is not in its plain spelling",
                     "leave out `.`, `..` and empty segments, queries, and percent-encoded letters and digits",
-                ));
+                );
             }
         }
-        Ok(if below { Self::Below(format!("{path}/").into()) } else { Self::Exact(path.into()) })
+        Ok(Self(if below { Pattern::Below(format!("{path}/").into()) } else { Pattern::Exact(path.into()) }))
     }
+}
 
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Pattern::Exact(path) if path.is_empty() => f.write_str("/"),
+            Pattern::Exact(path) => f.write_str(path),
+            Pattern::Below(prefix) => write!(f, "{prefix}*"),
+        }
+    }
+}
+
+impl PathPattern {
     pub(crate) fn matches(&self, path: &RulePath<'_>) -> bool {
         self.holds(&path.decoded)
     }
@@ -138,31 +174,31 @@ impl PathPattern {
 
     /// Whether it matches one of the [`RulePath::other_readings`], which are decoded as a whole.
     pub(crate) fn matches_reading(&self, reading: &[u8]) -> bool {
-        match self {
-            Self::Exact(exact) => decode_all(exact) == reading,
-            Self::Below(prefix) => reading.strip_prefix(&decode_all(prefix)[..]).is_some_and(|below| !below.is_empty()),
+        match &self.0 {
+            Pattern::Exact(exact) => decode_all(exact) == reading,
+            Pattern::Below(prefix) => reading.strip_prefix(&decode_all(prefix)[..]).is_some_and(|below| !below.is_empty()),
         }
     }
 
     fn holds(&self, path: &str) -> bool {
-        match self {
-            Self::Exact(exact) => **exact == *path,
-            Self::Below(prefix) => path.len() > prefix.len() && path.starts_with(&**prefix),
+        match &self.0 {
+            Pattern::Exact(exact) => **exact == *path,
+            Pattern::Below(prefix) => path.len() > prefix.len() && path.starts_with(&**prefix),
         }
     }
 
     /// Whether it is `/*`.
     pub(crate) fn covers_everything(&self) -> bool {
-        matches!(self, Self::Below(prefix) if &**prefix == "/")
+        matches!(&self.0, Pattern::Below(prefix) if &**prefix == "/")
     }
 
     /// Whether everything that `other` matches is matched by this pattern too.
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Exact(this), Self::Exact(that)) => this == that,
-            (Self::Below(this), Self::Below(that)) => that.starts_with(&**this),
-            (Self::Below(_), Self::Exact(that)) => self.holds(that),
-            (Self::Exact(_), Self::Below(_)) => false,
+        match (&self.0, &other.0) {
+            (Pattern::Exact(this), Pattern::Exact(that)) => this == that,
+            (Pattern::Below(this), Pattern::Below(that)) => that.starts_with(&**this),
+            (Pattern::Below(_), Pattern::Exact(that)) => self.holds(that),
+            (Pattern::Exact(_), Pattern::Below(_)) => false,
         }
     }
 }
@@ -210,7 +246,7 @@ mod tests {
         assert!(readings("/reports/1").is_empty() && readings("/%72eports").is_empty());
         assert_eq!(readings("/a%3Ab;c/d"), [&b"/a:b;c/d"[..], b"/a:b/d"]);
         assert_eq!(readings("/a%3Bb/%2541"), [&b"/a;b/%41"[..], b"/a/%41"], "decoded once");
-        let pattern = PathPattern::parse("/caf%C3%A9/*").unwrap();
+        let pattern = "/caf%C3%A9/*".parse::<PathPattern>().unwrap();
         assert!(pattern.matches_reading("/café/x".as_bytes()) && !pattern.matches_reading("/café/".as_bytes()));
     }
 
@@ -224,7 +260,7 @@ mod tests {
 
     #[test]
     fn below_is_not_itself() {
-        let pattern = PathPattern::parse("/x/*").unwrap();
+        let pattern = "/x/*".parse::<PathPattern>().unwrap();
         let matches = |path| pattern.matches(&RulePath::read("GET", path, None, true).unwrap());
         assert!(matches("/x/y"));
         assert!(matches("/x/y/z"));
@@ -238,10 +274,10 @@ mod tests {
     #[test]
     fn patterns_that_could_never_match_are_refused() {
         for pattern in ["x", "/x/*/y", "/x*", "/a//b", "/a/../b", "/%61", "/a?b", "/a b", "/ä"] {
-            assert!(PathPattern::parse(pattern).is_err(), "{pattern}");
+            assert!(pattern.parse::<PathPattern>().is_err(), "{pattern}");
         }
-        for pattern in ["/", "/*", "/x", "/x/", "/x/*", "/a%20b"] {
-            assert!(PathPattern::parse(pattern).is_ok(), "{pattern}");
+        for (pattern, told) in [("/", "/"), ("/*", "/*"), ("/x", "/x"), ("/x/", "/x"), ("/x/*", "/x/*"), ("/a%20b", "/a%20b")] {
+            assert_eq!(pattern.parse::<PathPattern>().unwrap().to_string(), told);
         }
     }
 }

@@ -219,7 +219,8 @@ pub(crate) fn deny_later(pass: &Pass, kind: Kind, path: &str) -> Denial {
 }
 
 #[derive(Serialize)]
-struct Problem<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct Problem<'a> {
     r#type: &'static str,
     title: &'a str,
     status: u16,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::NewAccount;
+use super::fields;
 use super::profile::unknown_fields;
 use super::register::made;
 use crate::actor::{Actor, Who};
@@ -63,7 +64,7 @@ impl Parts {
             Who::Key => return Err(Refusal::Forbidden("This key may not make accounts.")),
         };
         let mut faults = Vec::new();
-        unknown_fields(fields, &["email", "password", "first_name", "last_name"], &mut faults);
+        unknown_fields(fields, &fields::NEW, &mut faults);
         let form = Form::of_texts(fields, &mut faults);
         let new = match NewAccount::read(&form, self.upkeep.passwords) {
             Ok(new) if faults.is_empty() => new,
@@ -88,7 +89,7 @@ impl Parts {
             }
         };
         let changes = [switch("is_admin").map(AccountChange::Admin), switch("disabled").map(AccountChange::Disabled)];
-        unknown_fields(fields, &["is_admin", "disabled"], &mut faults);
+        unknown_fields(fields, &fields::CHANGE, &mut faults);
         if !faults.is_empty() {
             return Err(Refusal::Fields(faults));
         }

@@ -1,6 +1,7 @@
 //! Accounts: signing up, in and out, and what people do with their own.
 
 mod administration;
+pub(crate) mod fields;
 mod hashing;
 mod lockout;
 mod new_account;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::PasswordRules;
+use super::{PasswordRules, fields};
 use crate::actor::{Actor, Who};
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
@@ -19,6 +19,7 @@ use crate::sessions;
 
 /// A session, as its owner sees it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Session))]
 pub(crate) struct SessionTold {
     pub(crate) id: String,
     pub(crate) created_at: Timestamp,
@@ -75,7 +76,7 @@ impl Parts {
             }
         };
         let (first_name, last_name) = (name("first_name", &account.first_name), name("last_name", &account.last_name));
-        unknown_fields(fields, &["first_name", "last_name"], &mut faults);
+        unknown_fields(fields, &fields::NAMES, &mut faults);
         if !faults.is_empty() {
             return Err(Refusal::Fields(faults));
         }
@@ -104,7 +105,7 @@ impl Parts {
     ) -> Result<Answer, Refusal> {
         let mut faults = Vec::new();
         let (current, new) = (secret(fields, "current_password", &mut faults), secret(fields, "new_password", &mut faults));
-        unknown_fields(fields, &["current_password", "new_password"], &mut faults);
+        unknown_fields(fields, &fields::PASSWORDS, &mut faults);
         if !faults.is_empty() {
             return Err(Refusal::Fields(faults));
         }
@@ -188,7 +189,7 @@ impl Parts {
     ) -> Result<Answer, Refusal> {
         let mut faults = Vec::new();
         let password = secret(fields, "password", &mut faults);
-        unknown_fields(fields, &["password"], &mut faults);
+        unknown_fields(fields, &fields::FAREWELL, &mut faults);
         if !faults.is_empty() {
             return Err(Refusal::Fields(faults));
         }

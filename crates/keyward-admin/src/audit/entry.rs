@@ -13,6 +13,7 @@ use crate::keys::{KeyIds, ShownId};
 
 /// What an entry is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Subject {
     /// A change to a key.
@@ -24,7 +25,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    pub(super) const ALL: [Self; 3] = [Self::Key, Self::Account, Self::SignIn];
+    pub(crate) const ALL: [Self; 3] = [Self::Key, Self::Account, Self::SignIn];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -37,6 +38,7 @@ impl Subject {
 
 /// Whether it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Outcome {
     Success,
@@ -54,6 +56,7 @@ impl Outcome {
 
 /// One thing that happened.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditEntry))]
 pub(crate) struct Entry {
     pub(crate) id: String,
     pub(crate) at: Timestamp,
@@ -66,6 +69,7 @@ pub(crate) struct Entry {
     /// Who did it: `account ID`, `key ID`, or the program that acted.
     pub(crate) actor: Option<String>,
     /// As clients call it.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub(crate) key_id: Option<ShownId>,
     pub(crate) key_name: Option<String>,
     /// Whose key it is.
@@ -84,6 +88,7 @@ pub(crate) struct Entry {
 
 /// One field as it was, and as it became.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditChange))]
 pub(crate) struct Change {
     pub(crate) field: String,
     pub(crate) before: Value,

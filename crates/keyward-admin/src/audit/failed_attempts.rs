@@ -29,6 +29,7 @@ struct Count {
 
 /// How often one address failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = FailedAttempts))]
 #[non_exhaustive]
 pub struct FailedAttemptsOf {
     /// `192.0.2.1`, or `2001:db8::/64`.

@@ -15,7 +15,7 @@ mod sign_ins;
 pub(crate) use entry::{Entry, Outcome, Subject};
 pub use failed_attempts::{FailedAttempts, FailedAttemptsOf};
 pub(crate) use journals::Journals;
-pub(crate) use query::Query;
+pub(crate) use query::{Format, Query};
 pub(crate) use sign_ins::{Attempt, Given, GivenFor};
 
 use http::StatusCode;
@@ -28,7 +28,6 @@ use crate::fault::{FieldFault, Refusal};
 use crate::form::Form;
 use crate::incoming::Incoming;
 use crate::page::Page;
-use query::Format;
 use reader::Reading;
 
 /// What a request found.

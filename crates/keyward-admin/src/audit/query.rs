@@ -30,7 +30,7 @@ pub(crate) struct Query {
 
 /// As what it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// One document, for programs that turn pages.
     Json,
     /// One object a line.
@@ -39,6 +39,8 @@ pub(super) enum Format {
 }
 
 impl Format {
+    pub(crate) const ALL: [(&str, Self); 3] = [("json", Self::Json), ("jsonl", Self::JsonLines), ("csv", Self::Csv)];
+
     /// How many entries there are at most, and unless something else is asked for.
     fn limits(self) -> (usize, usize) {
         match self {
@@ -69,9 +71,7 @@ impl Query {
     pub(crate) fn read(form: &Form, ids: &KeyIds) -> Result<Self, Refusal> {
         let mut faults = Vec::new();
         form.unknown(&Self::FIELDS, &mut faults);
-        let format =
-            one_of(form, "format", &mut faults, &[("json", Format::Json), ("jsonl", Format::JsonLines), ("csv", Format::Csv)]);
-        let format = format.unwrap_or(Format::Json);
+        let format = one_of(form, "format", &mut faults, &Format::ALL).unwrap_or(Format::Json);
         let order = one_of(form, "order", &mut faults, &[("newest", Order::Newest), ("oldest", Order::Oldest)]);
         let after = read(form, "after", &mut faults, "is none of the values that `next` has", |text| text.parse().ok());
         if let (Some(Cursor { order: begun, .. }), Some(order)) = (after, order)

@@ -17,6 +17,7 @@ use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::Answer;
 use crate::fault::Refusal;
+use crate::keys::Collection;
 
 #[derive(Template)]
 #[template(path = "key.html")]
@@ -30,6 +31,7 @@ struct KeyPage<'v> {
     revoked: Option<Moment>,
     is_disabled: bool,
     networks: Vec<String>,
+    resource_pattern: Option<String>,
     metadata: Vec<(String, String)>,
     /// Its own quotas, as written.
     limits: Option<Vec<String>>,
@@ -74,7 +76,7 @@ impl Parts {
         let grace = form.get("grace_seconds");
         let seconds = grace.parse::<u64>().map_or_else(|_| Value::from(grace), Value::from);
         let object = Map::from_iter([("grace_seconds".to_owned(), seconds)]);
-        let refusal = match self.rotate_own_key(actor, id, &object).await {
+        let refusal = match self.rotate_own_key(Collection::All, actor, id, &object).await {
             Ok(made) => return self.shown_key_page(visit, StatusCode::OK, &made),
             Err(refusal) => refusal,
         };
@@ -92,7 +94,7 @@ impl Parts {
         faults: &Faults,
     ) -> Result<Answer, Refusal> {
         self.demand_keys(actor).await?;
-        let record = self.own_key(actor, id).await?;
+        let record = self.own_key(Collection::All, actor, id).await?;
         let usage = self.keys.usage(&[record.id]).await?;
         let now = self.clock.now().wall;
         let told = RecordTold::of(&record, now, &usage);
@@ -116,6 +118,7 @@ impl Parts {
             revoked: told.revoked_at.map(moment),
             is_disabled: told.disabled,
             networks: told.allowed_ips.unwrap_or_default(),
+            resource_pattern: told.resource_pattern,
             metadata: told.metadata.into_iter().collect(),
             limits: told.limits,
             quotas: self.quota_rows(&record).await?,

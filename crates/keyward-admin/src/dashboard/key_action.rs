@@ -10,6 +10,7 @@ use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
 use crate::fault::Refusal;
+use crate::keys::Collection;
 
 /// What is done to a key after a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Parts {
         action: KeyAction,
     ) -> Result<Answer, Refusal> {
         self.demand_keys(actor).await?;
-        let record = self.own_key(actor, id).await?;
+        let record = self.own_key(Collection::All, actor, id).await?;
         action.demand(actor, &record)?;
         let usage = self.keys.usage(&[record.id]).await?;
         let row = KeyRow::of(&record, &usage, &self.key_ids, self.clock.now().wall);
@@ -100,10 +101,10 @@ impl Parts {
     pub(super) async fn act_on_key_by_form(&self, actor: &Actor, id: &str, action: KeyAction) -> Result<Answer, Refusal> {
         self.demand_keys(actor).await?;
         match action {
-            KeyAction::Revoke => _ = self.revoke_own_key(actor, id).await?,
+            KeyAction::Revoke => _ = self.revoke_own_key(Collection::All, actor, id).await?,
             KeyAction::Disable | KeyAction::Enable => {
                 let is_disabled = Value::from(action == KeyAction::Disable);
-                self.change_key(actor, id, &Map::from_iter([("disabled".to_owned(), is_disabled)])).await?;
+                self.change_key(Collection::All, actor, id, &Map::from_iter([("disabled".to_owned(), is_disabled)])).await?;
             }
         }
         Ok(answer::see_other(&format!("/dashboard/keys/{id}?done={}", action.path())))

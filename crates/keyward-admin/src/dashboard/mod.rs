@@ -18,7 +18,7 @@ mod keys;
 mod moment;
 mod new_key;
 mod one_account;
-mod page;
+pub(crate) mod page;
 mod quotas;
 mod refused;
 mod register;
@@ -47,7 +47,7 @@ use visit::Visit;
 pub(crate) const PLACE: &str = "/dashboard";
 
 /// What the style sheet and the script are asked for by.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const NOT_FOR_KEYS: Refusal = Refusal::Forbidden("The dashboard is for people who signed in, and not for keys.");
 

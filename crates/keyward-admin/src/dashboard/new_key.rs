@@ -12,6 +12,7 @@ use crate::admin::Parts;
 use crate::answer::Answer;
 use crate::fault::Refusal;
 use crate::form::Form;
+use crate::keys::Collection;
 
 #[derive(Template)]
 #[template(path = "new_key.html")]
@@ -50,7 +51,7 @@ impl Parts {
     pub(super) async fn create_key_by_form(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
         self.demand_keys(actor).await?;
         let form = visit.request.form()?;
-        let refusal = match self.create_own_key(actor, &self.object_of(actor, &form)).await {
+        let refusal = match self.create_own_key(Collection::All, actor, &self.object_of(actor, &form)).await {
             Ok(made) => return self.shown_key_page(visit, StatusCode::CREATED, &made),
             Err(refusal) => refusal,
         };

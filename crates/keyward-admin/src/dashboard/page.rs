@@ -24,7 +24,7 @@ pub(super) fn page(visit: &Visit<'_>, status: StatusCode, template: &impl Templa
 }
 
 /// A page for nobody in particular.
-pub(super) fn bare(status: StatusCode, template: &impl Template) -> Result<Answer, Refusal> {
+pub(crate) fn bare(status: StatusCode, template: &impl Template) -> Result<Answer, Refusal> {
     let text = template.render().map_err(|error| Fault::new(format!("a page could not be made: {error}")))?;
     Ok(secured(answer::typed(status, "text/html; charset=utf-8", text.into())))
 }

@@ -4,6 +4,7 @@ use keyward::account::AccountId;
 use keyward::key::Record;
 use keyward::scope::Scope;
 
+use super::collection::{AGENT, Collection};
 use super::fields::Fields;
 use crate::actor::{Actor, Who};
 use crate::admin::Parts;
@@ -16,7 +17,7 @@ impl Parts {
             // Whose sessions name no owner would look after the keys that nobody owns. That the account is one was just seen.
             Who::Person { .. } if actor.owner.is_some() => Ok(()),
             Who::Key if actor.has_scope(Actor::MANAGES_KEYS) => self.demand_owner(actor).await,
-            _ => Err(Refusal::Forbidden("This needs the scope `keys:manage`.")),
+            _ => Err(Refusal::Forbidden("This needs the scope `keys:manage`, in a key that has no `resource_pattern`.")),
         }
     }
 
@@ -49,8 +50,9 @@ impl Actor {
     /// Whether it may get hold of a key, or change what it can do: one that can do more than it can would be a way to more.
     pub(crate) fn demand_no_more_than_own(&self, record: &Record) -> Result<(), Refusal> {
         let is_more = !record.scopes.iter().all(|scope| self.may_give(scope));
-        // Labels, and quotas in place of the policy's, are what administrators gave.
-        let is_special = matches!(self.who, Who::Key) && (record.kind.is_some() || record.limits.is_some());
+        // Labels, and quotas in place of the policy's, are what administrators gave; but for one that everybody may give.
+        let is_labelled = record.kind.as_deref().is_some_and(|kind| kind != AGENT);
+        let is_special = matches!(self.who, Who::Key) && (is_labelled || record.limits.is_some());
         match !self.is_admin() && (is_more || is_special) {
             true => Err(Refusal::Forbidden("This key can do more than you can: an administrator looks after it.")),
             false => Ok(()),
@@ -66,8 +68,12 @@ impl Actor {
     }
 
     /// A label that routes demand, and quotas in place of the policy's, are not what people give themselves.
-    pub(super) fn check_reserved(&self, fields: &mut Fields<'_>) {
-        for field in ["kind", "limits"] {
+    pub(super) fn check_reserved(&self, collection: Collection, fields: &mut Fields<'_>) {
+        let reserved: &[_] = match collection {
+            Collection::All => &["kind", "limits"],
+            Collection::Agents => &["limits"],
+        };
+        for &field in reserved {
             if fields.is_set(field) && !self.is_admin() {
                 fields.fault(field, "can be set by an administrator alone");
             }

@@ -39,7 +39,7 @@ impl<'f> Fields<'f> {
     }
 
     /// `None`: not there. `Some(None)`: null.
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         field: &str,
         wanted: &str,
@@ -83,7 +83,7 @@ impl<'f> Fields<'f> {
     pub(crate) fn span(&mut self, field: &str, unit: u64, least: u64) -> Option<Duration> {
         let most = 36_525 * 86_400 / unit;
         let wanted = format!("a whole number from {least} to {most}");
-        self.read(field, &wanted, |value| value.as_u64().filter(|count| (least..=most).contains(count)).map(Ok))
+        self.read(field, &wanted, |value| whole(value).filter(|count| (least..=most).contains(count)).map(Ok))
             .flatten()
             .map(|count| Duration::from_secs(count * unit))
     }
@@ -120,11 +120,25 @@ impl<'f> Fields<'f> {
             Ok(_) => Ok(text.to_owned()),
             Err(bad) => Err(bad.to_string()),
         })?;
-        Some(texts.and_then(|texts| AddressList::parse(texts).ok()))
+        let Some(texts) = texts else { return Some(None) };
+        let bad = match AddressList::parse(texts) {
+            Ok(networks) if networks.is_empty() => {
+                "is empty, which admits nobody: leave it out, or write null, for anybody".to_owned()
+            }
+            Ok(networks) => return Some(Some(networks)),
+            Err(bad) => bad.to_string(),
+        };
+        self.fault("allowed_ips", bad);
+        None
     }
 
     pub(crate) fn limits(&mut self) -> Option<Option<Vec<Quota>>> {
-        self.list("limits", |text| text.parse().map_err(|bad: keyward::limit::BadQuota| bad.to_string()))
+        let limits = self.list("limits", |text| text.parse().map_err(|bad: keyward::limit::BadQuota| bad.to_string()))?;
+        if limits.as_ref().is_some_and(Vec::is_empty) {
+            self.fault("limits", "is empty: leave it out, or write null, for the policy's own");
+            return None;
+        }
+        Some(limits)
     }
 
     pub(crate) fn metadata(&mut self) -> Option<BTreeMap<String, String>> {
@@ -133,5 +147,39 @@ impl<'f> Fields<'f> {
             pairs.collect::<Option<BTreeMap<_, _>>>().map(Ok)
         };
         self.read("metadata", "an object whose values are texts", read).map(Option::unwrap_or_default)
+    }
+}
+
+/// A number without a fraction, however it is written: 60 is 60.0 (JSON Schema's `integer`).
+fn whole(value: &Value) -> Option<u64> {
+    /// Up to here a double tells whole numbers apart.
+    const LARGEST: f64 = 9_007_199_254_740_992.0;
+    let of_double = |number: f64| (number.fract() == 0.0 && (0.0..=LARGEST).contains(&number)).then_some(number as u64);
+    value.as_u64().or_else(|| value.as_f64().and_then(of_double))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_whole_number_has_no_fraction_however_it_is_written() {
+        for (value, number) in [
+            (json!(0), Some(0)),
+            (json!(60.0), Some(60)),
+            (json!(6e1), Some(60)),
+            (json!(u64::MAX), Some(u64::MAX)),
+            (json!(1e15), Some(1_000_000_000_000_000)),
+            (json!(1e300), None),
+            (json!(0.5), None),
+            (json!(-1), None),
+            (json!(-1.0), None),
+            (json!("60"), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(whole(&value), number, "{value}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 use super::Told;
+use super::collection::Collection;
 use crate::actor::Actor;
 use crate::admin::Parts;
 use crate::answer::{self, Answer};
@@ -22,8 +23,8 @@ struct Keys {
 }
 
 impl Parts {
-    /// `GET /api/v1/user/api-keys`: one's own; administrators may name another `owner`, or all of them by `*`.
-    pub(super) async fn list_keys(&self, actor: &Actor, query: &Form) -> Result<Answer, Refusal> {
+    /// `GET`: one's own; administrators may name another `owner`, or all of them by `*`.
+    pub(super) async fn list_keys(&self, collection: Collection, actor: &Actor, query: &Form) -> Result<Answer, Refusal> {
         let mut faults = Vec::new();
         let page = match self.page_after_key(query, &["state", "prefix", "owner"]) {
             Ok(page) => Some(page),
@@ -34,7 +35,8 @@ impl Parts {
             Err(refusal) => return Err(refusal),
         };
         let now = self.clock.now().wall;
-        let mut filter = Filter { owner: actor.owner.clone(), ..Filter::default() };
+        let kind = collection.kind().map(Into::into);
+        let mut filter = Filter { owner: actor.owner.clone(), kind, ..Filter::default() };
         if query.has("state") {
             match query.get("state").parse::<State>() {
                 Ok(state) => filter.state = Some((state, now)),
@@ -56,7 +58,7 @@ impl Parts {
             _ => return Err(Refusal::Fields(faults)),
         };
         let (items, next) = self.page_of_keys(actor, &filter, &page, query.get("owner") == "*").await?;
-        let items = items.into_iter().map(|told| self.as_json(told)).collect();
+        let items = items.into_iter().map(|told| self.as_json(collection, told)).collect();
         Ok(answer::json(StatusCode::OK, &Keys { items, next }))
     }
 
@@ -96,14 +98,14 @@ impl Parts {
         Ok((records, if is_cut { next } else { end }))
     }
 
-    /// `GET /api/v1/user/api-keys/{id}`.
-    pub(super) async fn show_key(&self, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
-        let record = self.own_key(actor, id).await?;
-        self.show(&record).await
+    /// `GET …/{id}`.
+    pub(super) async fn show_key(&self, collection: Collection, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
+        let record = self.own_key(collection, actor, id).await?;
+        self.show(collection, &record).await
     }
 
-    pub(super) async fn show(&self, record: &Record) -> Result<Answer, Refusal> {
-        Ok(answer::json(StatusCode::OK, &self.as_json(self.told(record).await?)))
+    pub(super) async fn show(&self, collection: Collection, record: &Record) -> Result<Answer, Refusal> {
+        Ok(answer::json(StatusCode::OK, &self.as_json(collection, self.told(record).await?)))
     }
 
     pub(super) async fn told(&self, record: &Record) -> Result<RecordTold, Refusal> {
@@ -120,9 +122,10 @@ impl Parts {
         self.key_ids.shown(record.id.as_str()).to_string()
     }
 
-    /// The key that is called so, if it is one that the actor looks after.
-    pub(crate) async fn own_key(&self, actor: &Actor, id: &str) -> Result<Arc<Record>, Refusal> {
+    /// The key that is called so, if it is one of these, and one that the actor looks after.
+    pub(crate) async fn own_key(&self, collection: Collection, actor: &Actor, id: &str) -> Result<Arc<Record>, Refusal> {
         let id = self.key_ids.read(id).ok_or(Refusal::NotFound)?;
-        self.keys.get(&id).await?.filter(|record| actor.sees(record)).ok_or(Refusal::NotFound)
+        let is_there = |record: &Arc<Record>| collection.holds(record) && actor.sees(record);
+        self.keys.get(&id).await?.filter(is_there).ok_or(Refusal::NotFound)
     }
 }

@@ -338,6 +338,19 @@ fn every_fault_is_told_at_once() {
     assert_eq!(refused.wrong_fields(), ["current_password", "new_password", "x"]);
 }
 
+/// `[]` is neither nobody nor anybody, neither no quota nor the policy's: stores take a key that is for nobody for damage.
+#[test]
+fn an_empty_list_means_nothing() {
+    let service = Service::new();
+    let root = Caller::bearer(&service.first_administrator("root@example.com"));
+    let (id, _) = service.make_key(&root, r#"{"name":"k","allowed_ips":null,"limits":null}"#);
+    let empty = r#"{"name":"k","allowed_ips":[],"limits":[]}"#;
+    assert_eq!(service.json("POST", KEYS, &root, empty).wrong_fields(), ["allowed_ips", "limits"]);
+    let changed = service.json("PATCH", &format!("{KEYS}/{id}"), &root, empty);
+    assert_eq!(changed.wrong_fields(), ["allowed_ips", "limits"]);
+    assert_eq!(service.get(KEYS, &root).ids(), [id]);
+}
+
 #[test]
 fn a_body_is_read_up_to_its_bound() {
     let service = Service::new();

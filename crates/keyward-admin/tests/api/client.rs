@@ -15,6 +15,7 @@ use serde_json::Value;
 pub(crate) const ORIGIN: &str = "https://keys.example.com";
 pub(crate) const PASSWORD: &str = "a dozen mauve geese";
 pub(crate) const KEYS: &str = "/api/v1/user/api-keys";
+pub(crate) const AGENT_KEYS: &str = "/api/v1/agent-keys";
 pub(crate) const USER: &str = "/api/v1/user";
 pub(crate) const SESSIONS: &str = "/api/v1/user/sessions";
 pub(crate) const ACCOUNTS: &str = "/api/v1/accounts";
@@ -58,6 +59,12 @@ impl Service {
         let builder = Admin::builder(keys.clone(), accounts).policy(policy).clock(clock.clone());
         let admin = set(builder).build().unwrap();
         Self { admin, clock, keys, peer: Cell::new([192, 0, 2, 1].into()), answered: RefCell::default() }
+    }
+
+    /// What it says of itself.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn document(&self) -> utoipa::openapi::OpenApi {
+        self.admin.openapi()
     }
 
     /// From now on requests come from here.

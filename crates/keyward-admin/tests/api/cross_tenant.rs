@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::client::{ACCOUNTS, Caller, FORM, JSON, KEYS, PASSWORD, Reply, Service, form};
+use crate::client::{ACCOUNTS, AGENT_KEYS, Caller, FORM, JSON, KEYS, PASSWORD, Reply, Service, form};
 
 /// Those who ask, in the order of the table. People, who may end what they ask with, or what is asked about, come last.
 const CALLERS: [&str; 11] = [
@@ -22,7 +22,7 @@ const CALLERS: [&str; 11] = [
     "an administrator",
 ];
 
-/// Method, path, body, and what each caller is answered. `{key}`, `{session}` and `{account}` are Ada's.
+/// Method, path, body, and what each caller is answered. `{key}`, `{agent}`, `{session}` and `{account}` are Ada's.
 type Row = (&'static str, &'static str, Body, [u16; CALLERS.len()]);
 
 enum Body {
@@ -33,9 +33,10 @@ enum Body {
 use Body::{Form, Json, None};
 
 const ACCOUNT: &str = r#"{"email":"new@example.com","password":"a dozen mauve geese"}"#;
+const AGENT: &str = r#"{"name":"k","app":"a","agent":"g"}"#;
 const PASSWORDS: &str = r#"{"current_password":"a dozen mauve geese","new_password":"seven teal walruses"}"#;
 
-const ROWS: [Row; 22] = [
+const ROWS: [Row; 28] = [
     // Open to everybody; yet a credential that is there has to be a good one.
     (
         "POST",
@@ -69,6 +70,12 @@ const ROWS: [Row; 22] = [
     ("PATCH", "/api/v1/user/api-keys/{key}", Json(r#"{"name":"n"}"#), [401, 401, 401, 403, 200, 404, 404, 404, 404, 200, 200]),
     ("DELETE", "/api/v1/user/api-keys/{key}", None, [401, 401, 401, 403, 200, 404, 404, 404, 404, 200, 200]),
     ("POST", "/api/v1/user/api-keys/{key}/rotate", None, [401, 401, 401, 403, 200, 404, 404, 404, 404, 200, 200]),
+    ("GET", "/api/v1/agent-keys", None, [401, 401, 401, 403, 200, 200, 200, 200, 200, 200, 200]),
+    ("POST", "/api/v1/agent-keys", Json(AGENT), [401, 401, 401, 403, 201, 201, 201, 201, 201, 201, 201]),
+    ("GET", "/api/v1/agent-keys/{agent}", None, [401, 401, 401, 403, 200, 404, 404, 404, 404, 200, 200]),
+    ("PATCH", "/api/v1/agent-keys/{agent}", Json(r#"{"agent":"n"}"#), [401, 401, 401, 403, 200, 404, 404, 404, 404, 200, 200]),
+    ("DELETE", "/api/v1/agent-keys/{agent}", None, [401, 401, 401, 403, 204, 404, 404, 404, 404, 204, 204]),
+    ("POST", "/api/v1/agent-keys/{agent}/rotate", None, [401, 401, 401, 403, 200, 404, 404, 404, 404, 200, 200]),
     ("GET", "/api/v1/audit", None, [401, 401, 401, 403, 200, 200, 200, 200, 200, 200, 200]),
     ("GET", "/api/v1/audit/failed-attempts", None, [401, 401, 401, 403, 403, 403, 403, 403, 403, 403, 200]),
     ("GET", "/api/v1/accounts", None, [401, 401, 401, 403, 403, 403, 403, 403, 403, 403, 200]),
@@ -86,6 +93,7 @@ struct Tenants {
     service: Service,
     callers: Vec<Caller>,
     key: String,
+    agent: String,
     session: String,
     account: String,
 }
@@ -123,12 +131,15 @@ fn tenants(present: fn(&str) -> Caller) -> Tenants {
     let sessions = service.get("/api/v1/user/sessions", &doomed).document();
     let session = sessions["items"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap();
     let (account, session) = (service.id_of(&ada), session["id"].as_str().unwrap().to_owned());
-    Tenants { key: make(&ada, r#"{"name":"asked about"}"#).0, session, account, callers, service }
+    let key = make(&ada, r#"{"name":"asked about"}"#).0;
+    let agent = service.json("POST", AGENT_KEYS, &ada, AGENT).at("id");
+    Tenants { key, agent, session, account, callers, service }
 }
 
 impl Tenants {
     fn ask(&self, caller: &Caller, (method, path, body, _): &Row) -> Reply {
-        let path = path.replace("{key}", &self.key).replace("{session}", &self.session).replace("{account}", &self.account);
+        let path = path.replace("{key}", &self.key).replace("{agent}", &self.agent);
+        let path = path.replace("{session}", &self.session).replace("{account}", &self.account);
         match body {
             None => self.service.send(method, &path, caller, &[], ""),
             Json(text) => self.service.json(method, &path, caller, text),
@@ -144,7 +155,8 @@ fn walk(present: fn(&str) -> Caller) {
             let reply = tenants.ask(caller, row);
             assert_eq!(reply.status, expected, "{} {} by {name}: {reply:?}", row.0, row.1);
             // Which scope a key lacks, the guard says as well (R10).
-            let is_scope = expected == 403 && *name == "a key without keys:manage" && row.1.starts_with("/api/v1/user/api-keys");
+            let is_about_keys = row.1.starts_with("/api/v1/user/api-keys") || row.1.starts_with("/api/v1/agent-keys");
+            let is_scope = expected == 403 && *name == "a key without keys:manage" && is_about_keys;
             let challenge = reply.header("www-authenticate");
             assert_eq!(!challenge.is_empty(), expected == 401 || is_scope, "{} {} by {name}: {reply:?}", row.0, row.1);
             assert_eq!(challenge.contains("scope=\"keys:manage\""), is_scope, "{} {} by {name}", row.0, row.1);
@@ -170,20 +182,20 @@ fn routes_in_the_sources() -> BTreeSet<String> {
         include_str!("../../src/audit/mod.rs")
     );
     let mut routes = BTreeSet::new();
-    let mut place = "";
+    let mut places_of_fn: &[&str] = &[];
     for line in sources.lines().map(str::trim) {
         if let Some((_, rest)) = line.split_once("async fn answer_") {
-            place = match rest.split('(').next().unwrap() {
-                "auth" => "/auth",
-                "user" => "/user",
-                "accounts" => "/accounts",
-                "keys" => "/user/api-keys",
-                "audit" => "/audit",
+            places_of_fn = match rest.split('(').next().unwrap() {
+                "auth" => &["/auth"],
+                "user" => &["/user"],
+                "accounts" => &["/accounts"],
+                "audit" => &["/audit"],
+                "keys" => &["/user/api-keys", "/agent-keys"],
                 other => panic!("no test knows the routes of answer_{other}"),
             };
         }
         if let Some(places) = line.split_once("!matches!(place, ").map(|(_, rest)| rest.split(')').next().unwrap()) {
-            routes.extend(places.split(" | ").map(|name| format!("POST {place}/{}", name.trim_matches('"'))));
+            routes.extend(places.split(" | ").map(|name| format!("POST /auth/{}", name.trim_matches('"'))));
         }
         let arm = line.strip_prefix("([").and_then(|arm| arm.split_once("], \""));
         let Some((segments, rest)) = arm else { continue };
@@ -192,7 +204,9 @@ fn routes_in_the_sources() -> BTreeSet<String> {
             .map(|segment| format!("/{}", if segment.starts_with('"') { segment.trim_matches('"') } else { "{}" }))
             .collect();
         let methods = rest.split_once(") =>").unwrap().0.split(" | ").map(|method| method.trim_matches('"'));
-        routes.extend(methods.filter(|method| *method != "HEAD").map(|method| format!("{method} {place}{path}")));
+        for method in methods.filter(|method| *method != "HEAD") {
+            routes.extend(places_of_fn.iter().map(|place| format!("{method} {place}{path}")));
+        }
     }
     routes
 }
@@ -202,11 +216,24 @@ fn no_route_is_missing_in_the_table() {
     let in_table: BTreeSet<String> = ROWS
         .iter()
         .map(|(method, path, ..)| {
-            let path = path.replace("{key}", "{}").replace("{session}", "{}").replace("{account}", "{}");
+            let path =
+                ["{key}", "{agent}", "{session}", "{account}"].iter().fold((*path).to_owned(), |path, id| path.replace(id, "{}"));
             format!("{method} {}", path.strip_prefix("/api/v1").unwrap())
         })
         .collect();
     assert_eq!(routes_in_the_sources(), in_table);
+}
+
+#[cfg(feature = "openapi")]
+#[test]
+fn no_route_is_missing_in_the_document() {
+    let document = serde_json::to_value(Service::new().document()).unwrap();
+    let mut described = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let path = path.strip_prefix("/api/v1").unwrap().replace("{id}", "{}");
+        described.extend(item.as_object().unwrap().keys().map(|method| format!("{} {path}", method.to_uppercase())));
+    }
+    assert_eq!(routes_in_the_sources(), described);
 }
 
 #[test]
@@ -214,22 +241,26 @@ fn what_is_somebody_elses_looks_like_what_is_not_there() {
     let tenants = tenants(Caller::bearer);
     let (service, bob) = (&tenants.service, &tenants.callers[8]);
     let missing = "0".repeat(tenants.key.len());
-    for (method, path, body, _) in ROWS.iter().filter(|row| row.1.contains("{key}")) {
+    for (method, path, body, _) in ROWS.iter().filter(|row| row.1.contains("{key}") || row.1.contains("{agent}")) {
         let ask = |id: &str| {
-            let path = path.replace("{key}", id);
+            let path = path.replace("{key}", id).replace("{agent}", id);
             let reply = match body {
                 Json(text) => service.json(method, &path, bob, text),
                 _ => service.send(method, &path, bob, &[], ""),
             };
             (reply.status, reply.body)
         };
-        assert_eq!(ask(&tenants.key), ask(&missing), "{method} {path}");
-        assert_eq!(ask(&tenants.key), ask("no-id"), "{method} {path}");
+        for somebody_elses in [&tenants.key, &tenants.agent] {
+            assert_eq!(ask(somebody_elses), ask(&missing), "{method} {path}");
+            assert_eq!(ask(somebody_elses), ask("no-id"), "{method} {path}");
+        }
     }
-    let listed = service.get(&format!("{KEYS}?owner={}", tenants.account), bob);
-    assert_eq!(listed.wrong_fields(), ["owner"]);
-    let listed = service.get(&format!("{KEYS}?after={}", tenants.key), bob);
-    assert!(!listed.text().contains(&tenants.account), "{listed:?}");
+    for list in [KEYS, AGENT_KEYS] {
+        let listed = service.get(&format!("{list}?owner={}", tenants.account), bob);
+        assert_eq!(listed.wrong_fields(), ["owner"]);
+        let listed = service.get(&format!("{list}?after={}", tenants.key), bob);
+        assert!(!listed.text().contains(&tenants.account), "{listed:?}");
+    }
 }
 
 #[test]

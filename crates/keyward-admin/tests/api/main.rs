@@ -1,5 +1,6 @@
 //! The API at its boundary: a request in, a response out, over what is kept in memory and a clock that stands still.
 
+mod agent_keys;
 mod attacks;
 mod audit;
 mod client;

@@ -479,10 +479,11 @@ fn aliases_of(header: &str) -> Vec<String> {
 
 /// GHSA-57q6-fvp4-pqmm: a restriction holds in whatever source the key stands.
 fn sources() -> Vec<Case> {
-    let restrictions: [(&'static str, &str, &str, &'static str); 9] = [
+    let restrictions: [(&'static str, &str, &str, &'static str); 10] = [
         ("R8.1 a missing scope is missing in every source", "{}", "/restricted", "scope"),
         ("R8.1 a missing kind is missing in every source", "{}", "/admin", "kind"),
         ("R8.1 a key's own networks hold in every source", r#"{"allowed_ips":["203.0.113.0/24"]}"#, "/a", "address"),
+        ("R8.4 a key's own paths hold in every source", r#"{"resource_pattern":"/jobs/*"}"#, "/a", "route"),
         ("R4 a route's networks hold in every source", "{}", "/inside", "address"),
         ("R7.4 an expired key is expired in every source", r#"{"expires_at":"2023-12-31T23:59:59Z"}"#, "/a", "expired"),
         ("R7.4 a key before its time is so in every source", r#"{"not_before":"2025-01-01T00:00:00Z"}"#, "/a", "not-yet-valid"),

@@ -74,7 +74,7 @@ const POLICY: [&[&str]; 14] = [
 ];
 
 /// What each stored key may be given; the first is nothing.
-const CONDITIONS: [&str; 13] = [
+const CONDITIONS: [&str; 14] = [
     "",
     r#","kind":"service""#,
     r#","kind":"admin","owner":"olga""#,
@@ -88,6 +88,7 @@ const CONDITIONS: [&str; 13] = [
     r#","not_before":"2024-01-01T00:00:01Z","expires_at":"2024-01-01T00:00:10Z""#,
     r#","allowed_ips":["127.0.0.1","203.0.113.0/24"]"#,
     r#","limit":"1/10s""#,
+    r#","resource_pattern":"/jobs/*""#,
 ];
 
 const STORED: [&str; 4] = ["alpha", "beta", "gamma", "delta"];

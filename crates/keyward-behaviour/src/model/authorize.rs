@@ -1,7 +1,7 @@
-//! R8: networks, kind and scopes of a verified key.
+//! R8: networks, paths, kind and scopes of a verified key.
 
 use super::{
-    address::ClientAddress, networks, origin, policy::ModelPolicy, policy::Route, request::ModelRequest, verify::Verified,
+    address::ClientAddress, networks, origin, policy::ModelPolicy, policy::Route, request::ModelRequest, target, verify::Verified,
 };
 
 /// What is demanded of a key, by a route and by the server around it.
@@ -28,6 +28,10 @@ pub enum Refusal {
     Address,
     /// R2.3: the key's own networks, and nobody said who the peer is.
     AddressUnknown,
+    /// R8.4: the key's own paths.
+    Elsewhere,
+    /// R8.4: whether it is one of them depends on who reads the path.
+    Ambiguous,
     /// R8.1: the route's kinds.
     Kind,
     /// R8.1: the scopes; which ones, if all of them are demanded.
@@ -66,13 +70,14 @@ impl Demands {
     }
 }
 
-/// R8.1: origin, networks, kind, scopes, in this order.
+/// R8.1: origin, networks, paths, kind, scopes, in this order.
 ///
 /// # Errors
 /// The first thing that stands in the way.
 pub fn authorize(
     policy: &ModelPolicy,
     request: &ModelRequest,
+    written_path: &str,
     client: Option<ClientAddress>,
     demands: &Demands,
     verified: &Verified,
@@ -85,6 +90,11 @@ pub fn authorize(
         if !networks::passes(Some(&verified.allowed_ips), &[], client) {
             return Err(Refusal::Address);
         }
+    }
+    if let Some(pattern) = &verified.resource_pattern
+        && !target::is_own_path(pattern, written_path).ok_or(Refusal::Ambiguous)?
+    {
+        return Err(Refusal::Elsewhere);
     }
     let principal = &verified.principal;
     if !demands.kinds.is_empty() && !principal.kind.as_ref().is_some_and(|kind| demands.kinds.contains(kind)) {

@@ -27,6 +27,8 @@ pub struct ModelKey {
     pub disabled: bool,
     /// Whence it may be used; empty for anywhere.
     pub allowed_ips: Vec<String>,
+    /// For which paths it may be used; none for all.
+    pub resource_pattern: Option<String>,
     /// Its own quotas, in place of the policy's; empty for those.
     pub limits: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl ModelKey {
         optional("revoked", self.revoked.then_some(json!(true)));
         optional("disabled", self.disabled.then_some(json!(true)));
         optional("allowed_ips", (!self.allowed_ips.is_empty()).then(|| json!(self.allowed_ips)));
+        optional("resource_pattern", self.resource_pattern.as_ref().map(|pattern| json!(pattern)));
         optional(
             "limit",
             match self.limits.as_slice() {
@@ -87,6 +90,7 @@ impl ModelKey {
                 "revoked" => read.revoked = value.as_bool().ok_or("revoked is true or false")?,
                 "disabled" => read.disabled = value.as_bool().ok_or("disabled is true or false")?,
                 "allowed_ips" => read.allowed_ips = texts(&value)?,
+                "resource_pattern" => read.resource_pattern = Some(text(&value)?),
                 "limit" if value.is_array() => read.limits = texts(&value)?,
                 "limit" => read.limits = vec![text(&value)?],
                 other => return Err(format!("a key has no field {other}")),

@@ -181,13 +181,17 @@ impl Model {
         let verified = self.verify(&tried, client, now, trail)?;
 
         // R8, R13: what the key may do.
-        authorize::authorize(&self.policy, request, client, &demands, &verified).map_err(|refusal| match refusal {
-            Refusal::Origin => ModelDenial::of("origin"),
-            Refusal::Address => ModelDenial::of("address"),
-            Refusal::AddressUnknown => ModelDenial::of("unavailable"),
-            Refusal::Kind => ModelDenial::of("kind"),
-            Refusal::Scope(scope) => ModelDenial { scope, ..ModelDenial::of("scope") },
-        })?;
+        authorize::authorize(&self.policy, request, &target.path, client, &demands, &verified).map_err(
+            |refusal| match refusal {
+                Refusal::Origin => ModelDenial::of("origin"),
+                Refusal::Address => ModelDenial::of("address"),
+                Refusal::AddressUnknown => ModelDenial::of("unavailable"),
+                Refusal::Elsewhere => ModelDenial::of("route"),
+                Refusal::Ambiguous => ModelDenial::of("path"),
+                Refusal::Kind => ModelDenial::of("kind"),
+                Refusal::Scope(scope) => ModelDenial { scope, ..ModelDenial::of("scope") },
+            },
+        )?;
 
         // R9: limits.
         let charges = self.charges(&verified, client);

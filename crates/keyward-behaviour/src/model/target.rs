@@ -97,29 +97,45 @@ pub enum Routing {
     Forbidden,
 }
 
-/// R1.2: whether every server would be led to the same route: those that decode reserved characters too, and those that then
-/// cut a segment at its first `;`.
-pub fn all_read_the_same_route(policy: &ModelPolicy, method: &str, path: &str) -> bool {
-    // Bytes as characters, so that what is no UTF-8 stays what it is.
-    let decoded = |text: &str| {
-        let (mut decoded, mut rest) = (String::new(), text);
-        while let Some(first) = rest.chars().next() {
-            match rest.strip_prefix('%').and_then(|after| after.get(..2)).and_then(hexadecimal) {
-                Some(byte) => {
-                    decoded.push(char::from(byte));
-                    rest = &rest[3..];
-                }
-                None => {
-                    decoded.push(first);
-                    rest = &rest[first.len_utf8()..];
-                }
+/// All that is encoded, decoded once. Bytes as characters, so that what is no UTF-8 stays what it is.
+fn wholly_decoded(text: &str) -> String {
+    let (mut decoded, mut rest) = (String::new(), text);
+    while let Some(first) = rest.chars().next() {
+        match rest.strip_prefix('%').and_then(|after| after.get(..2)).and_then(hexadecimal) {
+            Some(byte) => {
+                decoded.push(char::from(byte));
+                rest = &rest[3..];
+            }
+            None => {
+                decoded.push(first);
+                rest = &rest[first.len_utf8()..];
             }
         }
-        decoded
-    };
+    }
+    decoded
+}
+
+/// R1.2: what servers make of a path that decode reserved characters too, and those that then cut a segment at its first `;`.
+fn readings(path: &str) -> [String; 2] {
+    let reading = wholly_decoded(path);
+    let cut: Vec<&str> = reading.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
+    let cut = cut.join("/");
+    [reading, cut]
+}
+
+/// R8.4: whether a path is one of a key's own; `None` if that depends on who reads it.
+pub fn is_own_path(pattern: &str, written: &str) -> Option<bool> {
+    let path = path_for_rules(written)?;
+    let is_own = matches(pattern, &path);
+    let pattern = wholly_decoded(pattern);
+    readings(&path).iter().all(|reading| matches(&pattern, reading) == is_own).then_some(is_own)
+}
+
+/// R1.2: whether every server would be led to the same route.
+pub fn all_read_the_same_route(policy: &ModelPolicy, method: &str, path: &str) -> bool {
     let mut decoding = policy.clone();
     for (route, place) in decoding.routes.iter_mut().zip(0..) {
-        route.path = decoded(&route.path);
+        route.path = wholly_decoded(&route.path);
         // Two routes may be alike but for their place.
         route.scopes.push(format!("place {place}"));
     }
@@ -132,10 +148,8 @@ pub fn all_read_the_same_route(policy: &ModelPolicy, method: &str, path: &str) -
         Routing::Unnamed => Some("unnamed".to_owned()),
         Routing::Forbidden => Some("forbidden".to_owned()),
     };
-    let reading = decoded(path);
-    let cut: Vec<&str> = reading.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
     let expected = named(route(&as_written, method, path));
-    [reading.clone(), cut.join("/")].iter().all(|reading| named(route(&decoding, method, reading)) == expected)
+    readings(path).iter().all(|reading| named(route(&decoding, method, reading)) == expected)
 }
 
 /// R1.3: the first route whose path and method match.

@@ -35,6 +35,8 @@ pub struct Verified {
     pub identity: String,
     /// Whence the key may be used; empty for anywhere.
     pub allowed_ips: Vec<String>,
+    /// For which paths the key may be used; none for all.
+    pub resource_pattern: Option<String>,
     /// The key's own quotas; empty for the policy's.
     pub limits: Vec<String>,
 }
@@ -136,6 +138,7 @@ impl KnownKeys {
                     candidate: candidate.clone(),
                     identity: format!("store {credential}"),
                     allowed_ips: key.allowed_ips.clone(),
+                    resource_pattern: key.resource_pattern.clone(),
                     limits: key.limits.clone(),
                 }))
             }
@@ -153,6 +156,7 @@ impl KnownKeys {
                     candidate: candidate.clone(),
                     identity: format!("configured {credential}"),
                     allowed_ips: Vec::new(),
+                    resource_pattern: None,
                     limits: Vec::new(),
                 }))
             }

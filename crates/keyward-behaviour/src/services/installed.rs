@@ -25,16 +25,23 @@ impl<'a> Installed<'a> {
     /// # Panics
     /// Where Python is missing, or the program fails.
     pub fn python(self, program: &str, input: &str) -> String {
-        let mend = "install Python with its venv (`apt-get install python3 python3-venv`), and let pip reach a package index";
+        let python = self.python_packages().join("bin/python");
+        run(Command::new(python).arg("-I").arg(self.sources.join(program)), input, PYTHON)
+    }
+
+    /// The folder that has Python's packages, and what they offer as programs in `bin`.
+    ///
+    /// # Panics
+    /// Where Python is missing, or no package index can be reached.
+    pub fn python_packages(self) -> PathBuf {
         let pinned = self.sources.join("requirements.txt");
-        let folder = self.folder("python", &pinned, |folder| {
-            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder), "", mend);
+        self.folder("python", &pinned, |folder| {
+            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder), "", PYTHON);
             let mut install = Command::new(folder.join("bin/python"));
             install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
             install.args(["--require-hashes", "--only-binary", ":all:"]);
-            run(install.arg("--requirement").arg(&pinned), "", mend);
-        });
-        run(Command::new(folder.join("bin/python")).arg("-I").arg(self.sources.join(program)), input, mend)
+            run(install.arg("--requirement").arg(&pinned), "", PYTHON);
+        })
     }
 
     /// Runs a program of the sources in Node, to its end, and returns what it printed.
@@ -83,6 +90,7 @@ impl<'a> Installed<'a> {
     }
 }
 
+const PYTHON: &str = "install Python with its venv (`apt-get install python3 python3-venv`), and let pip reach a package index";
 const NODE: &str = "install Node 20 or newer with npm (`apt-get install nodejs npm`), and let npm reach a registry";
 
 /// Runs a program to its end, and returns what it printed.

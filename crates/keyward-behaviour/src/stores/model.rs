@@ -66,6 +66,7 @@ pub(crate) struct Seen {
     pub(crate) not_before: Option<Time>,
     pub(crate) expires: Option<Time>,
     pub(crate) networks: Option<Vec<String>>,
+    pub(crate) resource_pattern: Option<String>,
     pub(crate) limits: Option<Vec<String>>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) disabled: bool,
@@ -377,6 +378,9 @@ impl Model {
         if let Some(networks) = &update.networks {
             seen.networks = networks.as_ref().map(network_texts);
         }
+        if let Some(pattern) = &update.resource_pattern {
+            seen.resource_pattern = pattern.as_ref().map(ToString::to_string);
+        }
         if let Some(limits) = &update.limits {
             seen.limits = limits.as_ref().map(|limits| limits.iter().map(ToString::to_string).collect());
         }
@@ -427,6 +431,7 @@ impl Seen {
             not_before: None,
             expires: None,
             networks: None,
+            resource_pattern: None,
             limits: None,
             metadata: BTreeMap::new(),
             disabled: false,
@@ -450,6 +455,7 @@ impl Seen {
             not_before: time(record.not_before),
             expires: time(record.expires),
             networks: record.networks.as_ref().map(network_texts),
+            resource_pattern: record.resource_pattern.as_ref().map(ToString::to_string),
             limits: record.limits.as_ref().map(|limits| limits.iter().map(ToString::to_string).collect()),
             metadata: record.metadata.clone(),
             disabled: record.disabled,
@@ -468,6 +474,11 @@ pub(crate) fn network_texts(networks: &AddressList) -> Vec<String> {
 fn is_meant(filter: &Filter, seen: &Seen) -> bool {
     if let Some(owner) = &filter.owner
         && seen.owner.as_deref() != Some(owner)
+    {
+        return false;
+    }
+    if let Some(kind) = &filter.kind
+        && seen.kind.as_deref() != Some(kind)
     {
         return false;
     }

@@ -181,6 +181,9 @@ impl Trial {
         if fields.networked {
             new = new.allow_ips(NETWORKS)?;
         }
+        if fields.bound {
+            new = new.resource_pattern(RESOURCES.parse()?);
+        }
         if let Some(text) = fields.metadata {
             new = new.metadata(text, text);
         }
@@ -194,6 +197,7 @@ impl Trial {
         seen.not_before = fields.not_before.map(|distance| self.model.now + distance);
         seen.expires = fields.expires.map(|distance| self.model.now + distance);
         seen.networks = fields.networked.then(|| NETWORKS.map(str::to_owned).to_vec());
+        seen.resource_pattern = fields.bound.then(|| RESOURCES.to_owned());
         seen.limits = fields.limited.then(|| LIMITS.map(str::to_owned).to_vec());
     }
 
@@ -236,9 +240,11 @@ impl Trial {
         let more = row(json!({
             "key": "a-key-that-is-not-used", "entropy_bits": 128,
             "allowed_ips": if import.fields.networked { json!(NETWORKS) } else { Value::Null },
+            "resource_pattern": import.fields.bound.then_some(RESOURCES),
             "limit": if import.fields.limited { json!(LIMITS) } else { Value::Null },
         }))?;
         key.networks = more.networks;
+        key.resource_pattern = more.resource_pattern;
         key.limits = more.limits;
         let nobody = "nobody".parse()?;
         let mut fields = Seen::new(nobody, "an imported key", self.model.now);
@@ -378,6 +384,9 @@ impl Trial {
                 let networks = some.then(|| keyward::AddressList::parse(NETWORKS)).transpose()?;
                 Update { networks: Some(networks), ..none }
             }
+            FieldChange::ResourcePattern(some) => {
+                Update { resource_pattern: Some(some.then(|| RESOURCES.parse()).transpose()?), ..none }
+            }
             FieldChange::Limits(some) => {
                 let limits = some.then(|| LIMITS.iter().map(|limit| limit.parse()).collect::<Result<Vec<_>, _>>()).transpose()?;
                 Update { limits: Some(limits), ..none }
@@ -426,6 +435,7 @@ impl Trial {
         match *meant {
             Meant::All => all,
             Meant::Owner(owner) => Filter { owner: Some(owner.into()), ..all },
+            Meant::Kind(kind) => Filter { kind: Some(kind.into()), ..all },
             Meant::Prefix(prefix) => Filter { prefix: Some(prefix.into()), ..all },
             Meant::State(state, at) => Filter { state: Some((states[state], self.time(at))), ..all },
             Meant::Created { from, before } => Filter {
@@ -603,7 +613,9 @@ fn ask_all(
     Ok(())
 }
 
+/// Callers come from these networks, and ask for this path.
 const NETWORKS: [&str; 2] = ["192.0.2.0/24", "2001:db8::/32"];
+const RESOURCES: &str = "/";
 const LIMITS: [&str; 2] = ["1000000/second", "2000000/hour"];
 
 /// Callers in turn, all of them within [`NETWORKS`].

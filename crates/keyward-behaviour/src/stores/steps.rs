@@ -38,6 +38,7 @@ pub(crate) struct Fields {
     pub(crate) scoped: bool,
     pub(crate) limited: bool,
     pub(crate) networked: bool,
+    pub(crate) bound: bool,
     pub(crate) metadata: Option<&'static str>,
 }
 
@@ -78,6 +79,7 @@ pub(crate) enum FieldChange {
     NotBefore(Option<i64>),
     Expires(Option<i64>),
     Networks(bool),
+    ResourcePattern(bool),
     Limits(bool),
     Metadata(Option<&'static str>),
 }
@@ -87,6 +89,7 @@ pub(crate) enum FieldChange {
 pub(crate) enum Meant {
     All,
     Owner(&'static str),
+    Kind(&'static str),
     Prefix(&'static str),
     /// One of the states, at this distance from now.
     State(usize, i64),
@@ -146,9 +149,10 @@ fn fields() -> impl Strategy<Value = Fields> {
         rare(),
         rare(),
         rare(),
+        rare(),
         prop::option::weighted(0.2, select(TEXTS.to_vec())),
     )
-        .prop_map(|(prefix, owner, kind, not_before, expires, scoped, limited, networked, metadata)| Fields {
+        .prop_map(|(prefix, owner, kind, not_before, expires, scoped, limited, networked, bound, metadata)| Fields {
             prefix,
             owner,
             kind,
@@ -157,6 +161,7 @@ fn fields() -> impl Strategy<Value = Fields> {
             scoped,
             limited,
             networked,
+            bound,
             metadata,
         })
 }
@@ -195,6 +200,7 @@ fn change() -> impl Strategy<Value = FieldChange> {
         distance().prop_map(FieldChange::NotBefore),
         distance().prop_map(FieldChange::Expires),
         any::<bool>().prop_map(FieldChange::Networks),
+        any::<bool>().prop_map(FieldChange::ResourcePattern),
         any::<bool>().prop_map(FieldChange::Limits),
         prop::option::of(text()).prop_map(FieldChange::Metadata),
     ]
@@ -206,6 +212,7 @@ fn meant() -> impl Strategy<Value = Meant> {
     prop_oneof![
         2 => Just(Meant::All),
         2 => select(OWNERS.to_vec()).prop_map(Meant::Owner),
+        2 => select(TEXTS.to_vec()).prop_map(Meant::Kind),
         2 => beginning().prop_map(Meant::Prefix),
         2 => (0..5_usize, distance()).prop_map(|(state, at)| Meant::State(state, at)),
         1 => (prop::option::of(distance()), prop::option::of(distance())).prop_map(|(from, before)| Meant::Created { from, before }),

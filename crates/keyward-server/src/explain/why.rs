@@ -24,6 +24,10 @@ pub(super) fn why(told: &Explanation, request: &Request<()>, policy: &Policy) ->
         "revoked" => format!("the key in {} is known, and it was revoked", places()),
         "disabled" => format!("the key in {} is known, and it is switched off", places()),
         "path" => path(request),
+        // Routes of the policy come before any candidate is looked for, paths of a key after it was verified.
+        "route" if is_verified(told) => {
+            format!("the key is valid, but {} is not under its own `resource_pattern`", request.uri().path())
+        }
         "route" => format!(
             "the first of `routes` whose path is {} does not list {}, and what it does not list is denied",
             request.uri().path(),
@@ -85,7 +89,7 @@ fn path(request: &Request<()>) -> String {
     match request.uri().path() {
         _ if request.method() == Method::CONNECT => "CONNECT has no path to decide about".to_owned(),
         path if !path.starts_with('/') => "the target has no path that starts with /".to_owned(),
-        _ => "the path can be read in more than one way: it has an empty, `.` or `..` segment, a backslash, an encoded `/`, `\\` or NUL, or bytes that are not ASCII".to_owned(),
+        _ => "the path can be read in more than one way, which a policy with path rules and a key with a `resource_pattern` refuse: it has an empty, `.` or `..` segment, a backslash, an encoded `/`, `\\` or NUL, or bytes that are not ASCII".to_owned(),
     }
 }
 

@@ -85,6 +85,9 @@ pub(super) struct Create {
     /// A network from which it is accepted, instead of any; can be repeated
     #[arg(long = "allow-ip", value_name = "CIDR")]
     pub(super) networks: Vec<String>,
+    /// The paths that it is accepted for, instead of all: /jobs, or /jobs/* for what is below it
+    #[arg(long, value_name = "PATH")]
+    pub(super) resource_pattern: Option<String>,
     /// A quota of its own, instead of the policy's; can be repeated with another window
     #[arg(long = "limit", value_name = "COUNT/UNIT", allow_hyphen_values = true)]
     pub(super) limits: Vec<String>,
@@ -179,6 +182,9 @@ pub(super) struct Change {
     /// A network from which it is accepted; can be repeated
     #[arg(long = "allow-ip", value_name = "CIDR", conflicts_with = "any_ip")]
     pub(super) networks: Vec<String>,
+    /// The paths that it is accepted for: /jobs, or /jobs/* for what is below it
+    #[arg(long, value_name = "PATH", conflicts_with = "any_path")]
+    pub(super) resource_pattern: Option<String>,
     /// A quota of its own, instead of the policy's; can be repeated with another window
     #[arg(long = "limit", value_name = "COUNT/UNIT", allow_hyphen_values = true, conflicts_with = "no_limits")]
     pub(super) limits: Vec<String>,
@@ -213,6 +219,9 @@ pub(super) struct Without {
     /// Accepted from everywhere
     #[arg(long)]
     pub(super) any_ip: bool,
+    /// Accepted for all paths
+    #[arg(long)]
+    pub(super) any_path: bool,
     /// The policy's quotas
     #[arg(long)]
     pub(super) no_limits: bool,

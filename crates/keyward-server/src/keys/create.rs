@@ -43,6 +43,9 @@ fn new_key(arguments: &Create) -> Result<NewKey, Failure> {
     if let Some(networks) = fields::networks(&arguments.networks)? {
         new = new.allow_networks(networks);
     }
+    if let Some(pattern) = fields::resource_pattern(arguments.resource_pattern.as_deref())? {
+        new = new.resource_pattern(pattern);
+    }
     for (name, value) in fields::metadata(&arguments.metadata)? {
         new = new.metadata(name, value);
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use keyward::limit::Quota;
 use keyward::scope::Scope;
-use keyward::{AddressList, Timestamp};
+use keyward::{AddressList, BadPathPattern, PathPattern, Timestamp};
 
 use crate::failure::Failure;
 use crate::time_span::When;
@@ -26,6 +26,10 @@ pub(super) fn limits(texts: &[String]) -> Result<Vec<Quota>, Failure> {
 pub(super) fn networks(texts: &[String]) -> Result<Option<AddressList>, Failure> {
     let list = (!texts.is_empty()).then(|| AddressList::parse(texts));
     list.transpose().map_err(|error| wrong("--allow-ip", &error))
+}
+
+pub(super) fn resource_pattern(text: Option<&str>) -> Result<Option<PathPattern>, Failure> {
+    text.map(str::parse).transpose().map_err(|error: BadPathPattern| wrong("--resource-pattern", &error))
 }
 
 pub(super) fn metadata(pairs: &[String]) -> Result<BTreeMap<String, String>, Failure> {
@@ -58,6 +62,7 @@ pub(super) fn flag_of(field: &str) -> &'static str {
         "owner" => "--owner",
         "scopes" => "--scope",
         "networks" => "--allow-ip",
+        "resource_pattern" => "--resource-pattern",
         "limits" => "--limit",
         _ => "--metadata",
     }

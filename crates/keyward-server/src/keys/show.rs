@@ -49,6 +49,7 @@ pub(super) fn rows(told: &RecordTold) -> Vec<(String, String)> {
     }
     time("last used", told.last_used_at, "never");
     row("networks", told.allowed_ips.as_deref().map_or_else(|| "any".to_owned(), joined));
+    row("paths", told.resource_pattern.clone().unwrap_or_else(|| "any".to_owned()));
     row("quotas", told.limits.as_deref().map_or_else(|| "the policy's".to_owned(), joined));
     for (name, value) in &told.metadata {
         row(&format!("metadata {name}"), value.clone());

@@ -57,6 +57,7 @@ fn read(call: &Call<'_>, arguments: &Change) -> Result<Update, Failure> {
         not_before: field(fields::time("--not-before", arguments.not_before, call.now)?, without.no_start),
         expires: field(fields::time("--expires", arguments.expires, call.now)?, without.no_expiry),
         networks: field(fields::networks(&arguments.networks)?, without.any_ip),
+        resource_pattern: field(fields::resource_pattern(arguments.resource_pattern.as_deref())?, without.any_path),
         limits: field(list(&arguments.limits).then_some(limits), without.no_limits),
         metadata: (list(&arguments.metadata) || without.no_metadata).then_some(fields::metadata(&arguments.metadata)?),
         disabled: None,
@@ -69,13 +70,14 @@ fn read(call: &Call<'_>, arguments: &Change) -> Result<Update, Failure> {
 }
 
 fn is_empty(update: &Update) -> bool {
-    let Update { name, kind, scopes, not_before, expires, networks, limits, metadata, disabled } = update;
+    let Update { name, kind, scopes, not_before, expires, networks, resource_pattern, limits, metadata, disabled } = update;
     name.is_none()
         && kind.is_none()
         && scopes.is_none()
         && not_before.is_none()
         && expires.is_none()
         && networks.is_none()
+        && resource_pattern.is_none()
         && limits.is_none()
         && metadata.is_none()
         && disabled.is_none()

@@ -92,6 +92,8 @@ async fn judge(
     let denial = match told.denial {
         // Everything but where it comes from has been judged by then, and that was not asked for.
         Some("address") if peer.is_none() => None,
+        // Nor for which path: this policy has no routes, so it is the key's own paths.
+        Some("route") => None,
         Some("unavailable") => return Err(Failure::Fault("the database could not be asked; the log says why".to_owned())),
         denial => denial,
     };

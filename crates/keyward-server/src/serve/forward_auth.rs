@@ -25,6 +25,30 @@ const SCOPES: HeaderName = HeaderName::from_static("x-keyward-scopes");
 const STATUS: HeaderName = HeaderName::from_static("x-keyward-status");
 
 /// The answer to `/auth`, or, in nginx's way, to `/auth?nginx`.
+#[utoipa::path(
+    method(get, put, post, delete, options, head, patch, trace),
+    path = "/auth",
+    tag = "Deciding",
+    summary = "Decides the request that a proxy describes",
+    description = "Forward-auth. Everything but method and target is taken from the request itself: keys, cookies, the client's address.",
+    params(
+        ("nginx" = Option<String>, Query, description = "If there: in nginx's way, which knows 200, 401 and 403 alone."),
+        ("X-Forwarded-Method" = Option<String>, Header, example = "GET", description = "The method of the described request."),
+        ("X-Forwarded-Uri" = Option<String>, Header, example = "/reports/7?full", description = "Its target, with the query."),
+        ("X-Original-Method" = Option<String>, Header, description = "The method, in nginx's way."),
+        ("X-Original-URL" = Option<String>, Header, description = "The target, in nginx's way."),
+    ),
+    responses((
+        status = 200,
+        description = "The request may pass.",
+        headers(
+            ("X-Keyward-Principal" = String, description = "Whose it is; empty for nobody's."),
+            ("X-Keyward-Key-Id" = String, description = "The key's id; empty where there is none."),
+            ("X-Keyward-Scopes" = String, description = "What it may do, separated by blanks."),
+            ("X-Keyward-Status" = String, description = "In nginx's way: the status that this would be."),
+        )
+    ))
+)]
 pub(super) async fn answer(State(guard): State<Guard>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let family = Family::asked_for(parts.uri.query());

@@ -4,6 +4,7 @@ mod administration;
 mod audit;
 mod bootstrap;
 mod connections;
+mod described;
 mod forward_auth;
 mod metrics;
 mod places;
@@ -95,7 +96,8 @@ async fn serve_by(
         started,
     };
     let metrics = metrics::router(configuration, (sink, attempts), page)?;
-    let router = routes::router(guard).merge(metrics).merge(keyward_axum::admin(admin));
+    let described = described::Described::of(configuration.policy(), &admin);
+    let router = routes::router(guard, described).merge(metrics).merge(keyward_axum::admin(admin));
     match configuration.imported {
         0 => tracing::info!("keys: {}", configuration.database),
         count => tracing::info!("keys: {count}, in memory"),

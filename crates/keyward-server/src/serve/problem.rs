@@ -6,8 +6,9 @@ use http::{HeaderValue, StatusCode, header};
 use keyward::{Guard, RequestId};
 use serde::Serialize;
 
-#[derive(Serialize)]
-struct Problem<'a> {
+/// A problem that the server tells by itself.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Problem<'a> {
     r#type: &'static str,
     title: &'a str,
     status: u16,

@@ -6,7 +6,9 @@ use crate::server::{Answer, Server};
 
 pub(crate) const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
 pub(crate) const JSON: &str = "Content-Type: application/json";
-const SIGN_IN: &str = "email=ada%40example.com&password=a+dozen+mauve+geese";
+/// An account, and what signs in to it.
+pub(crate) const ADA: &str = r#"{"email":"Ada@example.com","password":"a dozen mauve geese"}"#;
+pub(crate) const SIGN_IN: &str = "email=ada%40example.com&password=a+dozen+mauve+geese";
 
 /// The bootstrap key, as a header.
 pub(crate) fn bootstrap(errors: &str) -> String {
@@ -30,10 +32,9 @@ fn from_the_bootstrap_key_to_a_revoked_one() {
         bootstrap(&server.stop("TERM").1)
     };
     let server = Server::start(folder.path(), &[]);
-    let account = r#"{"email":"Ada@example.com","password":"a dozen mauve geese"}"#;
-    let first = server.send_body("POST", "/api/v1/accounts", &[&key, JSON], account);
+    let first = server.send_body("POST", "/api/v1/accounts", &[&key, JSON], ADA);
     assert_eq!((first.status, first.json()["is_admin"].as_bool()), (201, Some(true)), "{first:?}");
-    let second = account.replace("Ada", "bob");
+    let second = ADA.replace("Ada", "bob");
     assert_eq!(server.send_body("POST", "/api/v1/accounts", &[&key, JSON], &second).status, 409);
 
     let cookie = format!("Cookie: {}", session_of(&server.send_body("POST", "/api/v1/auth/login", &[FORM], SIGN_IN)));

@@ -11,6 +11,8 @@ const KEYS: &str = concat!(
     r#"{"key":"CANARY-gamma-0123456789","expires_at":"2030-01-01T00:00:00Z"}"#,
     "\n\n",
     r#"{"key":"CANARY-local-0123456789","allowed_ips":["10.0.0.0/8"],"limit":"1/hour"}"#,
+    "\n",
+    r#"{"key":"CANARY-bound-0123456789","resource_pattern":"/jobs/*"}"#,
 );
 const POLICY: &str = "[[routes]]\npath = \"/reports/*\"\nscopes = [\"reports:read\"]\n";
 
@@ -145,6 +147,11 @@ fn a_denial_is_told_with_its_reason() {
         ),
         ("GET /any HTTP/1.1\nX-API-Key: CANARY-gamma-0123456789", "127.0.0.1", "none of the scopes in the route's `any_scope`"),
         ("POST /reports/1 HTTP/1.1", "127.0.0.1", "whose path is /reports/1 does not list POST"),
+        (
+            "GET /any HTTP/1.1\nX-API-Key: CANARY-bound-0123456789",
+            "127.0.0.1",
+            "the key is valid, but /any is not under its own `resource_pattern`",
+        ),
         ("GET /reports//1 HTTP/1.1", "127.0.0.1", "can be read in more than one way"),
         ("CONNECT a:1 HTTP/1.1", "127.0.0.1", "CONNECT has no path"),
     ] {

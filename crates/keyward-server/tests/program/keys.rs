@@ -415,6 +415,7 @@ fn verify_tells_whose_a_key_is_and_what_becomes_of_it() {
         let expired = keys.create("expired", &["--expires", "2020-01-01T00:00:00Z"]);
         let early = keys.create("early", &["--not-before", "1d"]);
         let local = keys.create("local", &["--allow-ip", "10.0.0.0/8"]);
+        let bound = keys.create("bound", &["--resource-pattern", "/jobs/*"]);
         let (rest, last) = text(&live["key"]).split_at(text(&live["key"]).len() - 1);
         let damaged = json!(format!("{rest}{}", if last == "x" { "y" } else { "x" }));
         let stranger = json!(keyward::key::generate(&"kw".parse().unwrap(), &keyward::SystemRandom).unwrap().expose());
@@ -426,6 +427,7 @@ fn verify_tells_whose_a_key_is_and_what_becomes_of_it() {
             (&local["key"], None, Value::Null, true),
             (&local["key"], Some("10.1.2.3"), Value::Null, true),
             (&local["key"], Some("192.0.2.1"), "address".into(), true),
+            (&bound["key"], None, Value::Null, true),
             (&damaged, None, "malformed".into(), false),
             (&stranger, None, "unknown".into(), false),
             (&long, None, "malformed".into(), false),

@@ -6,7 +6,7 @@ use crate::folder::Folder;
 use crate::keys::Keys;
 use crate::{keyward, run};
 
-const ALL: [&str; 20] = [
+const ALL: [&str; 22] = [
     "--kind",
     "service",
     "--scope",
@@ -19,6 +19,8 @@ const ALL: [&str; 20] = [
     "10.0.0.0/8",
     "--allow-ip",
     "::1",
+    "--resource-pattern",
+    "/jobs/*",
     "--limit",
     "100/hour",
     "--limit",
@@ -58,6 +60,8 @@ fn what_is_named_changes_and_all_else_stays() {
             (&["--no-start"], "not_before", json!(null)),
             (&["--allow-ip", "127.0.0.1"], "allowed_ips", json!(["127.0.0.1/32"])),
             (&["--any-ip"], "allowed_ips", json!(null)),
+            (&["--resource-pattern", "/jobs"], "resource_pattern", json!("/jobs")),
+            (&["--any-path"], "resource_pattern", json!(null)),
             (&["--limit", "7/day"], "limits", json!(["7/day"])),
             (&["--no-limits"], "limits", json!(null)),
             (&["--metadata", "b=y=z"], "metadata", json!({"b": "y=z"})),
@@ -111,6 +115,8 @@ fn what_cannot_be_is_told_and_changes_nothing() {
             (&["--limit", "-1/hour"], "--limit: `-1/hour` is no quota"),
             (&["--limit", "1/hour", "--limit", "2/hour"], "--limit: "),
             (&["--allow-ip", "*"], "--allow-ip: "),
+            (&["--resource-pattern", "jobs"], "--resource-pattern: does not start with `/`"),
+            (&["--resource-pattern", "/jobs", "--any-path"], "cannot be used with"),
             (&["--metadata", "x"], "--metadata: write NAME=VALUE"),
             (&["--expires", "2029-01-01T00:00:00Z"], "--not-before: it is not before --expires"),
             (&["--expires", "9999-01-01T00:00:00Z"], "times end in April 2262"),

@@ -20,6 +20,7 @@ mod metrics;
 mod peppers;
 mod policy_check;
 mod scan;
+mod schemathesis;
 mod serve;
 mod server;
 mod shared_limits;

@@ -162,6 +162,7 @@ impl AccountChange {
 
 /// What may be told of an account. Never its password's hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Account))]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are those of Account")]
 pub struct AccountTold {

@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Record;
 use crate::limit::Quota;
 use crate::network::AddressList;
+use crate::path::PathPattern;
 use crate::scope::Scope;
 
 impl Record {
-    /// How many bytes each of `name`, `kind` and `owner` has at most. Whatever they are, an index of a database can hold them.
+    /// How many bytes each of `name`, `kind`, `owner` and `resource_pattern` has at most. Whatever they are, an index of a database can hold them.
     pub const LONGEST_TEXT: usize = 1_024;
     /// How many scopes there are at most. Each has at most 256 characters.
     pub const MOST_SCOPES: usize = 256;
@@ -54,6 +55,7 @@ pub(crate) struct Fields<'f> {
     pub(crate) owner: Option<&'f str>,
     pub(crate) scopes: &'f [Scope],
     pub(crate) networks: Option<&'f AddressList>,
+    pub(crate) resource_pattern: Option<&'f PathPattern>,
     pub(crate) limits: Option<&'f [Quota]>,
     pub(crate) metadata: Option<&'f BTreeMap<String, String>>,
 }
@@ -63,7 +65,14 @@ impl Fields<'_> {
         for (field, text) in [("name", self.name), ("kind", self.kind), ("owner", self.owner)] {
             at_most(field, text.map_or(0, str::len), Record::LONGEST_TEXT, "bytes")?;
         }
+        let pattern = self.resource_pattern.map_or(0, |pattern| pattern.to_string().len());
+        at_most("resource_pattern", pattern, Record::LONGEST_TEXT, "bytes")?;
         at_most("scopes", self.scopes.len(), Record::MOST_SCOPES, "entries")?;
+        if self.networks.is_some_and(AddressList::is_empty) {
+            // Stores take it for damage: no key was ever meant to be nobody's.
+            let problem = "is empty, which admits nobody: leave it out for anybody".to_owned();
+            return Err(BadField { field: "networks", problem });
+        }
         at_most("networks", self.networks.map_or(0, |networks| networks.iter().count()), Record::MOST_NETWORKS, "entries")?;
         if let Some(limits) = self.limits {
             at_most("limits", limits.len(), Record::MOST_LIMITS, "entries")?;
@@ -122,6 +131,11 @@ mod tests {
             }
         }
 
+        let pattern = |length: usize| format!("/{}", "x".repeat(length - 1)).parse().unwrap();
+        let (good, bad) = (pattern(Record::LONGEST_TEXT), pattern(Record::LONGEST_TEXT + 1));
+        assert_eq!(refused(&Fields { resource_pattern: Some(&good), ..Fields::default() }), None);
+        assert_eq!(refused(&Fields { resource_pattern: Some(&bad), ..Fields::default() }), Some(("resource_pattern", false)));
+
         let scopes: Vec<Scope> = (0..=Record::MOST_SCOPES).map(|number| format!("s{number}").parse().unwrap()).collect();
         assert_eq!(refused(&Fields { scopes: &scopes[1..], ..Fields::default() }), None);
         assert_eq!(refused(&Fields { scopes: &scopes, ..Fields::default() }), Some(("scopes", true)));
@@ -130,6 +144,8 @@ mod tests {
             |count: usize| AddressList::parse((0..count).map(|number| format!("10.0.{}.{}", number / 256, number % 256)));
         let (some, many) = (networks(Record::MOST_NETWORKS).unwrap(), networks(Record::MOST_NETWORKS + 1).unwrap());
         assert_eq!(refused(&Fields { networks: Some(&some), ..Fields::default() }), None);
+        // A store would keep it, and not read it again.
+        assert_eq!(refused(&Fields { networks: Some(&networks(0).unwrap()), ..Fields::default() }), Some(("networks", false)));
         assert_eq!(refused(&Fields { networks: Some(&many), ..Fields::default() }), Some(("networks", true)));
 
         let limits: Vec<Quota> = (0..=Record::MOST_LIMITS).map(|number| format!("5/{}s", number + 1).parse().unwrap()).collect();

@@ -13,6 +13,7 @@ use crate::answer::Fault;
 use crate::clock::Timestamp;
 use crate::limit::Quota;
 use crate::network::AddressList;
+use crate::path::PathPattern;
 use crate::random::Random;
 use crate::scope::Scope;
 
@@ -172,6 +173,8 @@ pub struct Record {
     pub expires: Option<Timestamp>,
     /// From where it is accepted. `None`: from anywhere.
     pub networks: Option<AddressList>,
+    /// For which paths it is accepted (R8.4). `None`: for all.
+    pub resource_pattern: Option<PathPattern>,
     /// Its own quotas, instead of the policy's `per_key`.
     pub limits: Option<Vec<Quota>>,
     /// Whatever else is kept with it.
@@ -200,6 +203,7 @@ impl Record {
             not_before: None,
             expires: None,
             networks: None,
+            resource_pattern: None,
             limits: None,
             metadata: BTreeMap::new(),
             epoch,

@@ -69,6 +69,7 @@ impl Keys {
             owner: imported.owner.as_deref(),
             scopes: &imported.scopes,
             networks: imported.networks.as_ref(),
+            resource_pattern: imported.resource_pattern.as_ref(),
             limits: imported.limits.as_deref(),
             metadata: None,
         };
@@ -83,6 +84,7 @@ impl Keys {
         record.not_before = imported.not_before;
         record.expires = imported.expires_at;
         record.networks = imported.networks;
+        record.resource_pattern = imported.resource_pattern;
         record.limits = imported.limits;
         record.disabled = imported.disabled;
         if imported.revoked {

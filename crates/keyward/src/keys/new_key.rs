@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::key::{BadField, BadPrefix, Epoch, Fields, KeyId, KeyPrefix, Record, Slot};
 use crate::limit::{BadQuota, Quota};
 use crate::network::{AddressList, BadNetwork};
+use crate::path::PathPattern;
 use crate::scope::{BadScope, Scope};
 
 /// What a new key shall be.
@@ -22,6 +23,7 @@ pub struct NewKey {
     not_before: Option<Timestamp>,
     expires: Option<Expires>,
     networks: Option<AddressList>,
+    resource_pattern: Option<PathPattern>,
     limits: Option<Vec<Quota>>,
     metadata: BTreeMap<String, String>,
 }
@@ -39,6 +41,7 @@ impl NewKey {
             not_before: None,
             expires: None,
             networks: None,
+            resource_pattern: None,
             limits: None,
             metadata: BTreeMap::new(),
         }
@@ -132,6 +135,12 @@ impl NewKey {
         self
     }
 
+    /// Accepted only for these paths (R8.4).
+    pub fn resource_pattern(mut self, pattern: PathPattern) -> Self {
+        self.resource_pattern = Some(pattern);
+        self
+    }
+
     /// As [`NewKey::limit`], for a quota that was read already.
     pub fn limited_to(mut self, quota: Quota) -> Self {
         self.limits.get_or_insert_default().push(quota);
@@ -159,6 +168,7 @@ impl NewKey {
             owner: self.owner.as_deref(),
             scopes: &self.scopes,
             networks: self.networks.as_ref(),
+            resource_pattern: self.resource_pattern.as_ref(),
             limits: self.limits.as_deref(),
             metadata: Some(&self.metadata),
         };
@@ -173,6 +183,7 @@ impl NewKey {
         record.not_before = self.not_before;
         record.expires = self.expires.map(|expires| expires.at(made));
         record.networks = self.networks;
+        record.resource_pattern = self.resource_pattern;
         record.limits = self.limits;
         record.metadata = self.metadata;
         record

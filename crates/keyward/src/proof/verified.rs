@@ -11,6 +11,7 @@ use crate::decision::Kind;
 use crate::key::{Abandoned, Argon2Hash, KeyDigest, KeyId, Record, Slot, Standing, StoredSecret, Verifications};
 use crate::limit::Quota;
 use crate::network::AddressList;
+use crate::path::PathPattern;
 use crate::scope::Scope;
 use crate::source::SourceKind;
 use crate::store::{Presented, Use};
@@ -170,6 +171,13 @@ impl Principal {
         match &self.who {
             Who::Key { record, .. } => record.networks.as_ref(),
             Who::Identity(identity) => identity.networks.as_ref(),
+        }
+    }
+
+    pub(crate) fn resource_pattern(&self) -> Option<&PathPattern> {
+        match &self.who {
+            Who::Key { record, .. } => record.resource_pattern.as_ref(),
+            Who::Identity(_) => None,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::key::{Epoch, KeyDigest, Record, Slot, StoredSecret};
 use crate::limit::Quota;
 use crate::network::AddressList;
+use crate::path::PathPattern;
 use crate::scope::Scope;
 
 /// One change to a record, as data: every store applies it by the same code, within its own transaction.
@@ -50,6 +51,8 @@ pub struct Update {
     pub expires: Option<Option<Timestamp>>,
     /// The networks.
     pub networks: Option<Option<AddressList>>,
+    /// The paths.
+    pub resource_pattern: Option<Option<PathPattern>>,
     /// The quotas.
     pub limits: Option<Option<Vec<Quota>>>,
     /// The metadata.
@@ -83,9 +86,10 @@ impl Change {
                 changed.epoch = epoch;
             }
             Self::Update(update) => {
-                let Update { name, kind, scopes, not_before, expires, networks, limits, metadata, disabled } = *update;
+                let Update { name, kind, scopes, not_before, expires, networks, resource_pattern, limits, metadata, disabled } =
+                    *update;
                 macro_rules! set { ($($field:ident)+) => { $(if let Some(value) = $field { changed.$field = value; })+ } }
-                set!(name kind scopes not_before expires networks limits metadata);
+                set!(name kind scopes not_before expires networks resource_pattern limits metadata);
                 if let Some((disabled, epoch)) = disabled {
                     changed.disabled = disabled;
                     changed.epoch = epoch;

@@ -13,6 +13,8 @@ use crate::key::{Record, State};
 pub struct Filter {
     /// Whose they are.
     pub owner: Option<Box<str>>,
+    /// What they are labelled.
+    pub kind: Option<Box<str>>,
     /// What the shown part of the current secret begins with, in the same case.
     pub prefix: Option<Box<str>>,
     /// How they stand at a time.
@@ -29,6 +31,7 @@ impl Filter {
     /// Whether a record is meant. Stores that look in another way have to find the same.
     pub fn matches(&self, record: &Record) -> bool {
         self.owner.as_ref().is_none_or(|owner| record.owner.as_ref() == Some(owner))
+            && self.kind.as_ref().is_none_or(|kind| record.kind.as_ref() == Some(kind))
             && self.prefix.as_ref().is_none_or(|prefix| record.current.prefix.starts_with(&**prefix))
             && self.state.is_none_or(|(state, now)| State::of(record, now) == state)
             && self.created_from.is_none_or(|from| record.created >= from)

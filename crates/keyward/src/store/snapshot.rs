@@ -62,6 +62,8 @@ pub struct StoredRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub networks: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_pattern: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Vec<Quota>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
@@ -142,6 +144,7 @@ impl StoredRecord {
             revoked: record.revoked_at(),
             disabled: record.disabled,
             networks: record.networks.as_ref().map(|networks| networks.iter().map(|network| network.to_string()).collect()),
+            resource_pattern: record.resource_pattern.as_ref().map(ToString::to_string),
             limits: record.limits.clone(),
             metadata: record.metadata.clone(),
             epoch: hex(&record.epoch.to_bytes()),
@@ -171,6 +174,9 @@ impl StoredRecord {
         if record.networks.as_ref().is_some_and(AddressList::is_empty) {
             return Err(bad("`networks` is empty, which admits nobody: leave it out for anybody"));
         }
+        let pattern = self.resource_pattern.as_ref().map(|written| written.parse()).transpose();
+        record.resource_pattern =
+            pattern.map_err(|error: crate::path::BadPathPattern| bad(&format!("`resource_pattern` {error}")))?;
         record.limits.clone_from(&self.limits);
         record.metadata.clone_from(&self.metadata);
         record.previous = self.previous.as_ref().map(slot).transpose()?;

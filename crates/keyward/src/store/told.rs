@@ -10,6 +10,7 @@ use crate::key::{Record, Slot, State, StoredSecret};
 
 /// A record, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Key))]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are those of Record")]
 pub struct RecordTold {
@@ -27,6 +28,8 @@ pub struct RecordTold {
     pub revoked_at: Option<Timestamp>,
     pub disabled: bool,
     pub allowed_ips: Option<Vec<String>>,
+    /// For which paths it is accepted.
+    pub resource_pattern: Option<String>,
     pub limits: Option<Vec<String>>,
     pub metadata: BTreeMap<String, String>,
     /// When any of its secrets was last used.
@@ -39,6 +42,7 @@ pub struct RecordTold {
 
 /// One secret of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KeySecret))]
 #[non_exhaustive]
 pub struct SlotTold {
     /// What may be shown of it.
@@ -55,6 +59,7 @@ pub struct SlotTold {
 
 /// How one secret was used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KeyUsage))]
 #[non_exhaustive]
 pub struct UsageTold {
     /// When last.
@@ -86,6 +91,7 @@ impl RecordTold {
             revoked_at: record.revoked_at(),
             disabled: record.disabled,
             allowed_ips: record.networks.as_ref().map(|networks| networks.iter().map(|network| network.to_string()).collect()),
+            resource_pattern: record.resource_pattern.as_ref().map(ToString::to_string),
             limits: record.limits.as_ref().map(|limits| limits.iter().map(ToString::to_string).collect()),
             metadata: record.metadata.clone(),
             last_used_at: usage.iter().filter(|usage| usage.id == record.id).map(|usage| usage.last_used).max(),

@@ -23,6 +23,8 @@ mod words;
 
 pub use secret::{ServerSecret, WeakSecret};
 pub(crate) use signing::Signing;
+#[cfg(feature = "openapi")]
+pub(crate) use signing::TicketTold;
 pub use signing::Tickets;
 pub use used::{LocalUsedTickets, NotATicketId, Spent, TicketId, UsedTickets};
 pub(crate) use weak::{Weakness, doubt_of_key, weakness, weakness_of_key};

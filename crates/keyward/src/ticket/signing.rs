@@ -129,7 +129,8 @@ impl TicketRules {
 }
 
 #[derive(Serialize)]
-struct Answer<'t> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct TicketTold<'t> {
     token: &'t str,
     /// In seconds.
     expires_in: u64,
@@ -178,7 +179,7 @@ impl Pass {
         };
         match minted {
             Ok(token) => {
-                let told = Answer { token: &token, expires_in: rules.lifetime.as_secs() };
+                let told = TicketTold { token: &token, expires_in: rules.lifetime.as_secs() };
                 let mut answer = Response::new(respond::as_json(&told));
                 let headers = answer.headers_mut();
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -20,6 +20,7 @@ pub(super) const CASES: &[Case] = &[
     case("R16 pages of any size go through every key once", pages),
     case("R16 what is made while pages are turned neither repeats nor hides an older key", pages_meanwhile),
     case("R16 an owner is meant to the letter", owners),
+    case("R16 a kind is meant to the letter", kinds),
     case("R16 a beginning is meant to the letter: no pattern, no other case", beginnings),
     case("R16 a beginning is that of the secret in use", beginning_after_rotation),
     case("R16 a state is that at the time of the question", states),
@@ -92,6 +93,26 @@ fn owners(bench: &mut Bench) -> Outcome {
     }
     let filter = Filter { owner: Some("ad".into()), ..Filter::default() };
     same("owned by nobody", Vec::<KeyId>::new(), ids(bench, &filter)?)
+}
+
+fn kinds(bench: &mut Bench) -> Outcome {
+    let kinds = ["agent", "Agent", "agent ", "a%", "", "%", "_", "*", "agent\0", "ag\u{e4}", "agent'--"];
+    let mut made = Vec::new();
+    for kind in kinds {
+        made.push(bench.create(NewKey::named("k").owner("ada").kind(kind))?.0);
+    }
+    let _unlabelled = bench.create(NewKey::named("k").owner("ada"))?;
+    let _bobs = bench.create(NewKey::named("k").owner("bob").kind("service"))?;
+    let of_ada = Filter { owner: Some("ada".into()), ..Filter::default() };
+    for (kind, id) in kinds.iter().zip(&made) {
+        let filter = Filter { kind: Some((*kind).into()), ..of_ada.clone() };
+        same(format!("labelled {kind:?}"), vec![*id], ids(bench, &filter)?)?;
+    }
+    for kind in ["ag", "service"] {
+        let filter = Filter { kind: Some(kind.into()), ..of_ada.clone() };
+        same(format!("labelled {kind}"), Vec::<KeyId>::new(), ids(bench, &filter)?)?;
+    }
+    Ok(())
 }
 
 fn beginnings(bench: &mut Bench) -> Outcome {

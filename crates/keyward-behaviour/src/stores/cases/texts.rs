@@ -103,6 +103,7 @@ fn every_field(bench: &mut Bench) -> Outcome {
         .not_before(bench.now())
         .expires_in_days(90)
         .allow_ips(["10.0.0.0/8", "2001:db8::/32", "::ffff:192.0.2.7"])?
+        .resource_pattern("/caf%C3%A9/*".parse()?)
         .limit("5/10s")?
         .limit("1000000/hour")?
         .metadata("b", "2")
@@ -116,6 +117,7 @@ fn every_field(bench: &mut Bench) -> Outcome {
     expected.not_before = Some(now);
     expected.expires = Some(now + 90 * 86_400 * 1_000_000_000);
     expected.networks = Some(vec!["10.0.0.0/8".to_owned(), "2001:db8::/32".to_owned(), "192.0.2.7/32".to_owned()]);
+    expected.resource_pattern = Some("/caf%C3%A9/*".to_owned());
     expected.limits = Some(vec!["5/10seconds".to_owned(), "1000000/hour".to_owned()]);
     expected.metadata = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]);
     expected.current = (key["acme_live_".len() - 10.."acme_live_".len() + 4].to_owned(), 0);

@@ -79,7 +79,7 @@ enum Column {
     Flag,
 }
 
-const COLUMNS: [(&str, Column); 15] = [
+const COLUMNS: [(&str, Column); 16] = [
     ("key", Column::Text),
     ("sha256", Column::Text),
     ("phc", Column::Text),
@@ -94,6 +94,7 @@ const COLUMNS: [(&str, Column); 15] = [
     ("revoked", Column::Flag),
     ("disabled", Column::Flag),
     ("allowed_ips", Column::List),
+    ("resource_pattern", Column::Text),
     ("limit", Column::List),
 ];
 
@@ -215,17 +216,24 @@ mod tests {
     #[test]
     fn rows_of_csv_are_those_of_json() {
         let text = format!(
-            "\u{feff}key, name ,entropy_bits,scopes,allowed_ips,limit,revoked,expires_at\r\n\
-             {KEY},\"a, \"\"b\"\"\",128,a:b c:d,10.0.0.0/8 192.0.2.1,5/minute 9/hour,TRUE,2030-01-01T00:00:00Z\r\n\
+            "\u{feff}key, name ,entropy_bits,scopes,allowed_ips,resource_pattern,limit,revoked,expires_at\r\n\
+             {KEY},\"a, \"\"b\"\"\",128,a:b c:d,10.0.0.0/8 192.0.2.1,/jobs/*,5/minute 9/hour,TRUE,2030-01-01T00:00:00Z\r\n\
              \r\n\
-             {KEY},,128,,,,,\r\n"
+             {KEY},,128,,,,,,\r\n"
         );
         let rows = rows(&text, Format::Csv, &Declared::Nothing);
         assert_eq!(problems(&rows), [(2, None), (4, None)]);
         let (full, bare) = (rows[0].1.as_ref().unwrap(), rows[1].1.as_ref().unwrap());
         assert_eq!((full.name.as_deref(), full.scopes.len(), full.revoked), (Some("a, \"b\""), 2, true));
         assert_eq!((full.limits.as_ref().unwrap().len(), full.networks.as_ref().unwrap().iter().count()), (2, 2));
-        assert!(bare.name.is_none() && bare.scopes.is_empty() && bare.limits.is_none() && !bare.revoked);
+        assert_eq!(full.resource_pattern.as_ref().map(ToString::to_string).as_deref(), Some("/jobs/*"));
+        assert!(
+            bare.name.is_none()
+                && bare.resource_pattern.is_none()
+                && bare.scopes.is_empty()
+                && bare.limits.is_none()
+                && !bare.revoked
+        );
     }
 
     #[test]

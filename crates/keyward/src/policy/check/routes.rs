@@ -1,7 +1,7 @@
 //! Paths, and what they demand.
 
 use super::Checker;
-use crate::path::PathPattern;
+use crate::path::{BadPathPattern, PathPattern};
 use crate::policy::RouteRule;
 use crate::policy::file::Route;
 use crate::scope::{Demand, Requirement};
@@ -96,9 +96,9 @@ impl Checker {
     }
 
     pub(super) fn pattern(&mut self, field: &str, written: &str) -> Option<PathPattern> {
-        match PathPattern::parse(written) {
+        match written.parse() {
             Ok(pattern) => Some(pattern),
-            Err((problem, mend)) => {
+            Err(BadPathPattern { problem, mend }) => {
                 self.fault(field, format!("`{written}` {problem}"), mend);
                 None
             }
