@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::Ordering;
 
 use http::header;
-use keyward::account::{Account, AccountId, AccountRefused, EmailAddress, Session, SessionDigest};
+use keyward::account::{Account, AccountRefused, EmailAddress, Session, SessionDigest};
 use keyward::clock::Now;
 use keyward::{Pass, Secret, Timestamp};
 
@@ -35,25 +35,8 @@ impl Parts {
         answer
     }
 
-    /// A new session for who knows the password, and a line in the log whatever comes of it.
+    /// A new session for who knows the password. One that the browser had before ends: it may have been planted there.
     pub(crate) async fn sign_in_by(&self, form: &Form, request: &Incoming, pass: &Pass) -> Result<Secret, Refusal> {
-        let (request_id, client_ip) = (pass.request_id(), pass.client().map(tracing::field::display));
-        match self.begin_session(form, request, pass).await {
-            Ok((token, account)) => {
-                tracing::info!(target: "keyward::admin", %request_id, client_ip, %account, "somebody signed in");
-                Ok(token)
-            }
-            // Without the address that was typed: people type their password there.
-            Err(refusal) => {
-                let status = refusal.status().as_u16();
-                tracing::warn!(target: "keyward::admin", %request_id, client_ip, status, "a sign-in was refused");
-                Err(refusal)
-            }
-        }
-    }
-
-    /// A session that the browser had before ends: it may have been planted there.
-    async fn begin_session(&self, form: &Form, request: &Incoming, pass: &Pass) -> Result<(Secret, AccountId), Refusal> {
         // What is no address is nobody's, and costs as much.
         let address = form.get("email").trim().parse::<EmailAddress>().ok();
         let nobodys = || "nobody@invalid".parse().ok();
@@ -98,7 +81,7 @@ impl Parts {
         if let Some(old) = sessions::cookie(request.headers(), SESSION_COOKIE).and_then(SessionDigest::of) {
             self.accounts.end_session(&old).wait().await?;
         }
-        Ok((token, account.id))
+        Ok(token)
     }
 
     pub(crate) async fn open_session(&self, account: &Account, request: &Incoming, pass: &Pass) -> Result<Secret, Refusal> {

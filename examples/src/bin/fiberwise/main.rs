@@ -23,8 +23,8 @@
 //! where the port or the database cannot be had.
 //!
 //! **The administrator.** Everybody may sign up, and nobody becomes an administrator by being the first. The first start on a database
-//! prints a key, once, and the command that makes the administrator's account with it; that works while there is no account at all, so do it
-//! before others can reach the service. An administrator gives the scope `admin` to keys, and sees everybody's.
+//! prints a key, once, and the command that makes the administrator's account with it, which works while there is no account at all. Later on
+//! it is `keyward accounts make-admin ADDRESS --database sqlite:fiberwise.db`. An administrator gives the scope `admin` to keys, and sees everybody's.
 //!
 //! Agents are kept in memory: this is about keys. A key's id is its number, as in the document; the key of the first start, which no
 //! document shows, has one of Keyward's own.
