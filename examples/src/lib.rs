@@ -1,4 +1,6 @@
-//! Running examples for Keyward, one binary each.
+//! Running examples for Keyward, one binary each, and what several of them need.
+
+pub mod first_key;
 
 /// Until somebody stops the program: at a terminal, or as a service manager does.
 pub async fn asked_to_stop() {
@@ -21,6 +23,8 @@ pub async fn asked_to_stop() {
 /// The programs on the pages of the documentation are compiled, and run where they can be.
 #[cfg(doctest)]
 mod pages {
+    #[doc = include_str!("../../docs/accounts.md")]
+    struct Accounts;
     #[doc = include_str!("../../docs/actix.md")]
     struct Actix;
     #[doc = include_str!("../../docs/axum.md")]

@@ -209,6 +209,30 @@ fn tokens_are_exchanged_with_jose() {
 }
 
 #[test]
+fn so_many_crawls_go_on_at_once_and_no_more() {
+    let server = start();
+    let token = token(&server, KEY);
+    let order = format!(r#"{{"url":"http://{}/demo/"}}"#, server.address);
+    let begin = || {
+        let mut socket = Socket::open(server.address, &by_token(&token), &[]).unwrap();
+        socket.send(&order);
+        let first = socket.text();
+        (socket, first)
+    };
+    // They do not read on, so that they do not end.
+    let going_on: Vec<Socket> = (0..8).map(|_| begin().0).collect();
+    let (ninth, told) = begin();
+    assert!(told.contains("too many crawls"), "{told}");
+    assert_eq!(ninth.until_closed().close, Some((1013, "try again later".to_owned())));
+    drop(going_on);
+    let until = Instant::now() + Duration::from_secs(20);
+    while begin().1.contains("too many crawls") {
+        assert!(Instant::now() < until, "the places of those that have gone");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
 fn the_demo_pages_are_crawled_and_told_as_an_llms_txt() {
     let server = start();
     let site = format!("http://{}/demo/", server.address);

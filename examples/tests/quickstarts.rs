@@ -12,6 +12,7 @@ use support::{Server, command};
 #[test]
 fn the_pages_about_frameworks_begin_with_their_quick_starts() {
     for (page, program) in [
+        (include_str!("../../docs/accounts.md"), include_str!("../src/bin/quickstart-accounts.rs")),
         (include_str!("../../docs/actix.md"), include_str!("../src/bin/quickstart-actix.rs")),
         (include_str!("../../docs/axum.md"), include_str!("../src/bin/quickstart-axum.rs")),
         (include_str!("../../docs/warp.md"), include_str!("../src/bin/quickstart-warp.rs")),
@@ -53,6 +54,31 @@ fn the_quick_start_for_websockets_opens_one_for_a_ticket() {
     assert_eq!(Socket::open(server.address, &target, &[]).unwrap().text(), "hello, me");
     // Once.
     assert_eq!(closed_at_once(server.address, &target, &[]), (1008, "The API key is not valid.".to_owned()));
+}
+
+#[test]
+fn the_quick_start_for_accounts_leads_from_signing_up_to_a_key() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut program = command(env!("CARGO_BIN_EXE_quickstart-accounts"), &[]);
+    program.current_dir(folder.path());
+    let server = Server::run(program);
+    let origin = format!("http://{}", server.address);
+    assert_eq!(server.says("open "), format!("open {origin}/dashboard/register"));
+    assert!(server.get("/dashboard/register", &[]).body.contains("<form"));
+    let form = "email=ada%40example.com&password=a+dozen+mauve+geese&confirm_password=a+dozen+mauve+geese";
+    let send = |path: &str, headers: &[&str], body: &str| server.ask("POST", path, headers, body);
+    let form_type = "Content-Type: application/x-www-form-urlencoded";
+    assert_eq!(send("/api/v1/auth/register", &[form_type], form).status, 303);
+    let signed_in = send("/api/v1/auth/login", &[form_type], form);
+    let cookie = signed_in.header("set-cookie").and_then(|line| line.split(';').next()).unwrap();
+    let cookie = format!("Cookie: {cookie}");
+    assert_eq!(server.get("/reports", &[&cookie]).body, "hello, ada@example.com\n");
+    let own = ["Content-Type: application/json", &cookie, &format!("Origin: {origin}")];
+    let made = send("/api/v1/user/api-keys", &own, r#"{"name":"ci"}"#);
+    let made: serde_json::Value = serde_json::from_str(&made.body).unwrap();
+    let key = format!("Authorization: Bearer {}", made["key"].as_str().unwrap());
+    assert_eq!(server.get("/reports", &[&key]).body, "hello, ci\n");
+    assert_eq!(server.get("/reports", &[]).status, 401);
 }
 
 fn prints_a_command_that_works(program: &str) {

@@ -38,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) accounts: Arc<dyn AccountStore>,
     pub(crate) upkeep: Accounts,
     pub(crate) own_sessions: Sessions,
+    /// The guard that keys are used at, where it was told.
+    pub(crate) application: Option<Guard>,
     /// Whether people sign in here, and not elsewhere.
     pub(crate) has_accounts: bool,
     pub(crate) key_ids: KeyIds,

@@ -92,7 +92,7 @@ impl AdminBuilder {
         self
     }
 
-    /// Counts bad keys together with the application's guard.
+    /// Counts bad keys together with the application's guard, and shows how the quotas of keys stand there.
     pub fn sharing(mut self, guard: &Guard) -> Self {
         self.sharing = Some(guard.clone());
         self
@@ -240,6 +240,7 @@ impl AdminBuilder {
             keys: self.keys,
             accounts: self.accounts,
             own_sessions,
+            application: self.sharing,
             has_accounts,
             key_ids: self.key_ids,
             hashing,

@@ -222,7 +222,7 @@ fn a_key_is_in_one_answer_and_is_led_to_its_end() {
         let page = ada.get(path);
         assert!(page.status == 200 && !page.text.contains(made.key()) && !page.text.contains(rotated.key()), "{path}");
     }
-    let done = format!("{place}?done=revoked");
+    let done = format!("{place}?done=revoke");
     assert!(!ada.get(&done).text.contains("has been revoked"), "an address alone says nothing");
     assert_eq!(ada.post(&format!("{place}/revoke"), &format!("{place}/revoke"), &[]).location, done);
     assert!(ada.get(&done).text.contains("has been revoked"));
@@ -287,4 +287,49 @@ fn next_stays_here_and_closed_registration_is_closed() {
     assert!(!nobody.get("/dashboard/login").text.contains("/dashboard/register"));
     assert_eq!(nobody.get("/dashboard/register").status, 403);
     assert_eq!(nobody.post("/dashboard/login", "/dashboard/register", &[("email", "a@example.com")]).status, 403);
+}
+
+#[test]
+fn the_audit_log_is_filtered_exported_and_tells_administrators_who_failed() {
+    let admin = admin(Registration::Open);
+    let mut ada = Browser::signed_up(&admin, "ada@example.com");
+    assert_eq!(ada.post("/dashboard/keys/new", "/dashboard/keys", &[("name", "nightly")]).status, 201);
+    let wrong = [("email", "ada@example.com"), ("password", "no")];
+    assert_eq!(Browser::new(&admin).post("/dashboard/login", "/dashboard/login", &wrong).status, 401);
+    let page = ada.get("/dashboard/audit");
+    for part in ["Key created", "Account made", "Sign-in failed: wrong password", "127.0.0.1", ">Sign-in</td>"] {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+    assert!(!page.text.contains("Failed attempts within a day"), "that is for administrators");
+    // The newest first.
+    let place = |part: &str| page.text.find(part).unwrap();
+    assert!(place("Sign-in failed") < place("Key created") && place("Key created") < place("Account made"));
+
+    let keys = ada.get("/dashboard/audit?subject=key&outcome=&key=&actor=&from=&to=");
+    assert!(keys.text.contains("Key created") && !keys.text.contains("Account made"), "a form sends what is empty, too");
+    assert!(keys.text.contains("<option value=\"key\" selected>"));
+    let export = keys.between("Export: <a href=\"", "\"").replace("&amp;", "&").replace("&#38;", "&");
+    assert_eq!(export, "/api/v1/audit?subject=key&format=csv");
+    let cookies: Vec<String> = ada.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut request = Request::get(export).header("cookie", cookies.join("; ")).body(Bytes::new()).unwrap();
+    request.extensions_mut().insert(Peer([127, 0, 0, 1].into()));
+    let table = wait(admin.answer(request));
+    assert_eq!(table.status(), 200);
+    assert!(String::from_utf8_lossy(table.body()).contains(",nightly,"));
+
+    let first = ada.get("/dashboard/audit?limit=2&subject=key");
+    assert!(!first.text.contains("Next page"));
+    let first = ada.get("/dashboard/audit?limit=1");
+    let next = first.between("<a class=\"button\" href=\"", "\"").to_owned();
+    assert!(next.starts_with("/dashboard/audit?after=n-"), "{next}");
+    assert!(ada.get(&next).text.contains("Key created"));
+    assert_eq!(ada.get("/dashboard/audit?from=yesterday").status, 400);
+
+    let mut root = Browser::sign_in(&admin, "root@example.com");
+    let all = root.get("/dashboard/audit");
+    for part in ["Failed attempts within a day", "nightly", "ada@example.com"] {
+        assert!(all.text.contains(part), "{part}");
+    }
+    let evil = root.get("/dashboard/audit?actor=%3Cscript%3Ealert(1)%3C%2Fscript%3E%22");
+    assert!(evil.status == 200 && !evil.text.contains("<script>alert"));
 }

@@ -36,7 +36,8 @@ async fn main() {
     let tickets = RedisTickets::builder(server.url()).timeout(Duration::from_secs(10)).connect().await.expect("tickets");
     let make = async || tickets.issue(clock.now()).wait().await.expect("a ticket");
     let make_and_use = async || {
-        let spent = tickets.spend(&make().await, Duration::from_secs(300), clock.now(), false).wait().await;
+        let spent =
+            tickets.spend(&make().await, &"a-key".parse().unwrap(), Duration::from_secs(300), clock.now(), false).wait().await;
         assert_eq!(spent, Ok(Spent::First));
     };
     for in_flight in [1, 32] {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::until;
 use keyward::clock::{Clock, SystemClock};
+use keyward::key::KeyId;
 use keyward::ticket::{LocalUsedTickets, Spent, TicketId, UsedTickets};
 use keyward::{Answer, Fault};
 use keyward_behaviour::services::redis::Redis;
@@ -31,12 +32,16 @@ async fn issue(tickets: &RedisTickets) -> Result<TicketId, Fault> {
     tickets.issue(SystemClock::new().now()).wait().await
 }
 
+fn key() -> KeyId {
+    "a-key".parse().unwrap()
+}
+
 async fn spend(tickets: &RedisTickets, id: &TicketId) -> Result<Spent, Fault> {
-    tickets.spend(id, LIFETIME, SystemClock::new().now(), false).wait().await
+    tickets.spend(id, &key(), LIFETIME, SystemClock::new().now(), false).wait().await
 }
 
 async fn peek(tickets: &RedisTickets, id: &TicketId) -> Result<Spent, Fault> {
-    tickets.spend(id, LIFETIME, SystemClock::new().now(), true).wait().await
+    tickets.spend(id, &key(), LIFETIME, SystemClock::new().now(), true).wait().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,6 +59,32 @@ async fn the_first_use_is_the_only_one() {
         assert_eq!(peek(&tickets, &one).await, Ok(Spent::Before));
     }
     assert_eq!(spend(&tickets, &other).await, Ok(Spent::First));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_leaves_as_much_room_for_others_as_it_takes() {
+    let server = Redis::start().unwrap();
+    // The one with which the connection was tried out is among them.
+    let tickets = builder(&server).most(9).connect().await.unwrap();
+    let now = SystemClock::new().now();
+    for (number, most) in [(0, 4), (1, 2), (2, 1), (3, 1), (4, 0)] {
+        let key: KeyId = format!("key-{number}").parse().unwrap();
+        let mut used = 0;
+        for _ in 0..9 {
+            let id = issue(&tickets).await.unwrap();
+            let looked = tickets.spend(&id, &key, LIFETIME, now, true).wait().await;
+            let spent = tickets.spend(&id, &key, LIFETIME, now, false).wait().await;
+            assert_eq!(looked, spent, "looking tells what would happen");
+            match spent {
+                Ok(spent) => {
+                    assert_eq!(spent, Spent::First);
+                    used += 1;
+                }
+                Err(fault) => assert!(fault.to_string().starts_with(&format!("the key {key} has used as many")), "{fault}"),
+            }
+        }
+        assert_eq!(used, most, "{key}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -434,7 +465,9 @@ async fn tickets_of_others_are_forgotten() {
         assert_eq!(spend(&tickets, &id).await, Ok(Spent::Forgotten), "{id}");
     }
     let of_ours = issue(&tickets).await.unwrap();
-    let Answer::Ready(spent) = local.spend(&of_ours, LIFETIME, SystemClock::new().now(), false) else { panic!("at once") };
+    let Answer::Ready(spent) = local.spend(&of_ours, &key(), LIFETIME, SystemClock::new().now(), false) else {
+        panic!("at once")
+    };
     assert_eq!(spent, Ok(Spent::Forgotten));
 }
 
@@ -445,7 +478,7 @@ async fn an_answer_that_is_not_waited_for_does_nothing() {
     let tickets = connect(&server).await;
     let id = issue(&tickets).await.unwrap();
     for _ in 0..10 {
-        drop(tickets.spend(&id, LIFETIME, SystemClock::new().now(), false));
+        drop(tickets.spend(&id, &key(), LIFETIME, SystemClock::new().now(), false));
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(spend(&tickets, &id).await, Ok(Spent::First));
@@ -511,13 +544,13 @@ async fn what_stands_in_the_server_tells_nothing_and_vanishes() {
     }
     assert_eq!(ids.len(), 200);
     assert_eq!(server.ask(&["KEYS", "*"]).unwrap(), "{service-a}:tickets");
-    // Each, the one that the connection was tried with, and the generation.
-    assert_eq!(server.ask(&["ZCARD", "{service-a}:tickets"]).unwrap(), "202");
+    // Each, the one that the connection was tried with, the number of their key, and the generation.
+    assert_eq!(server.ask(&["ZCARD", "{service-a}:tickets"]).unwrap(), "203");
     let life: u64 = server.ask(&["PTTL", "{service-a}:tickets"]).unwrap().parse().unwrap();
     assert!((295_000..=301_000).contains(&life), "{life}");
     let size: usize = server.ask(&["MEMORY", "USAGE", "{service-a}:tickets", "SAMPLES", "0"]).unwrap().parse().unwrap();
-    eprintln!("{} bytes for a used ticket", size / 202);
-    assert!(size / 202 < 200);
+    eprintln!("{} bytes for a used ticket", size / 203);
+    assert!(size / 203 < 200);
 }
 
 /// A real node of a cluster refuses a script whose keys are in several slots, or which are not named.
@@ -534,7 +567,8 @@ async fn a_cluster_is_a_server_like_others() {
 }
 
 /// All that the documentation says a user needs.
-const RIGHTS: &str = "+evalsha +eval +time +info +zrange +zadd +zscore +zremrangebyscore +unlink +pexpire";
+const RIGHTS: &str =
+    "+evalsha +eval +time +info +zrange +zadd +zscore +zcount +zrangebyscore +zrem +zremrangebyscore +unlink +pexpire";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_with_just_what_is_needed() {

@@ -50,7 +50,8 @@ impl World {
     }
 
     fn ask(&self, id: &TicketId, seconds: u64, peek: bool) -> Spent {
-        let asked = self.tickets.spend(id, Duration::from_secs(seconds), SystemClock::new().now(), peek);
+        let asked =
+            self.tickets.spend(id, &"a-key".parse().unwrap(), Duration::from_secs(seconds), SystemClock::new().now(), peek);
         self.runtime.block_on(asked.wait()).unwrap()
     }
 
@@ -166,6 +167,26 @@ fn what_is_cleared_is_told_from_what_is_not_to_the_microsecond() {
     let spent: Vec<_> = used.iter().map(|id| world.spend(id, 300)).collect();
     assert!(spent[..16].iter().all(|spent| *spent == Spent::Forgotten), "{spent:?}");
     assert!(spent[16..].iter().all(|spent| *spent == Spent::Before), "{spent:?}");
+}
+
+/// What a key has used counts against it for as long as it is noted, and no longer.
+#[test]
+fn a_key_gets_its_room_back() {
+    let mut world = World::new();
+    world.at(HOUR);
+    // The one with which the connection is tried out is among them.
+    let builder = RedisTickets::builder(world.server.url()).namespace("room").timeout(Duration::from_secs(10)).most(41);
+    world.tickets = world.runtime.block_on(builder.connect()).unwrap();
+    let spend = |id: &TicketId| {
+        let asked = world.tickets.spend(id, &"a-key".parse().unwrap(), Duration::from_secs(300), SystemClock::new().now(), false);
+        world.runtime.block_on(asked.wait())
+    };
+    for round in 0..3 {
+        world.at(HOUR + round * 300 * SECOND);
+        let used: Vec<_> = (0..30).map(|_| spend(&world.issue()).is_ok()).collect();
+        assert_eq!(used.iter().filter(|used| **used).count(), if round == 0 { 20 } else { 21 }, "round {round}: {used:?}");
+        assert!(!used[29], "the room is taken");
+    }
 }
 
 #[test]

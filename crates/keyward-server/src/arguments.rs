@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve forward-auth, /auth/token, /whoami and /healthz
+    /// Serve forward-auth, tickets, metrics, accounts, the management of keys and the dashboard
     Serve(Serve),
     /// Look after stored keys
     Keys(keys::arguments::Keys),
@@ -88,6 +88,9 @@ pub(crate) struct Deciding {
     /// start [env: KEYWARD_SERVER_SECRET_FILE, or KEYWARD_SERVER_SECRET with the secrets themselves]
     #[arg(long, value_name = "FILE")]
     server_secret_file: Option<OsString>,
+    /// Takes that file although others can read it, or own it
+    #[arg(long)]
+    pub(crate) insecure_readable_server_secret: bool,
 }
 
 impl Deciding {
@@ -160,11 +163,23 @@ Examples:
   KEYWARD_REDIS=rediss://keyward:…@redis keyward serve --redis-nodes 4 --policy policy.toml --listen 0.0.0.0:8080
   (umask 077; openssl rand -base64 32 > secret); KEYWARD_REDIS=redis://127.0.0.1 keyward serve --server-secret-file secret
 
+What it answers:
+  /healthz                               whether it runs, without a key
+  /whoami                                whose the key is, and what is left of its quotas
+  /auth, /auth?nginx                     forward-auth, for Traefik and Caddy, or for nginx
+  POST /auth/token                       a ticket for the key, which opens one WebSocket
+  /api/v1/auth/register, login, logout   signing in and out; registration is closed here
+  /api/v1/user, and what is below it     one's account, sessions, and keys (api-keys)
+  /api/v1/accounts                       everybody's accounts, for administrators
+  /api/v1/audit                          who did what
+  /dashboard                             all of that in a browser
+A JSON file of keys has no accounts: there, keys with keys:manage look after keys.
+
 The first start on a database makes a bootstrap key and tells it once on standard error, with a curl line that uses it. Where
 standard error is no terminal and the listener is no loopback address, it is written to a new file instead.
 
-POST /auth/token exchanges a key for a ticket that opens one WebSocket. Servers that take each other's tickets have one secret file and
-one Redis.
+`keyward accounts create` makes the first account, or a POST to /api/v1/accounts with that key does. Servers that take each other's
+tickets have one secret file and one Redis.
 
 `limits.failures` is 60/minute unless the policy says otherwise. Audit events go to standard error, or with --audit to a file whose lines
 `keyward audit verify` checks.")]

@@ -46,7 +46,7 @@ impl Configuration {
             }
         };
         let policy = policy.map_err(|error| Failure::Configuration(error.to_string()))?;
-        let signing = server_secret::read(deciding.server_secret_file())?;
+        let signing = server_secret::read(deciding.server_secret_file(), deciding.insecure_readable_server_secret)?;
         let peppers = peppers::read(deciding.stored.pepper_file().as_ref())?;
         let mut short_keys = text.short_configured_keys(|name| std::env::var_os(name));
         let mut imported = 0;

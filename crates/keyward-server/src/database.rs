@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use keyward::MemoryStore;
 use keyward::account::{AccountStore, MemoryAccounts};
 use keyward::store::RecordStore;
+use keyward::{CacheStatistics, MemoryStore};
 use keyward_file::{FileError, FileErrorKind, FileStore};
 use keyward_sql::{OpenError, OpenErrorKind, PostgresStore, SqliteStore};
 
@@ -34,6 +34,9 @@ pub(crate) struct Database {
     opened: Opened,
     location: Location,
 }
+
+/// Reads what is kept in memory of a database.
+pub(crate) type Cache = Box<dyn Fn() -> CacheStatistics + Send + Sync>;
 
 enum Opened {
     Memory,
@@ -105,6 +108,21 @@ impl Database {
             Opened::Sqlite(store) => Some(Arc::new(store.clone())),
             Opened::Postgres(store) => Some(Arc::new(store.clone())),
             Opened::Json(_) => None,
+        }
+    }
+
+    /// What is kept in memory of a database; nothing where all of it is in memory anyway.
+    pub(crate) fn cache(&self) -> Option<Cache> {
+        match &self.opened {
+            Opened::Memory | Opened::Json(_) => None,
+            Opened::Sqlite(store) => {
+                let store = store.clone();
+                Some(Box::new(move || store.cache_statistics()))
+            }
+            Opened::Postgres(store) => {
+                let store = store.clone();
+                Some(Box::new(move || store.cache_statistics()))
+            }
         }
     }
 

@@ -9,8 +9,25 @@ use keyward::Secret;
 use crate::failure::Failure;
 use crate::output::visible;
 
+const NO_PLAIN_FILE: &str = "is no plain file; name one that this user alone can read";
+
 /// Reads it. `by` is the flag or the variable that named it, and `what` it should be; one of `largest` bytes is none.
 pub(crate) fn read(by: &str, file: &Path, largest: u64, what: &str) -> Result<Secret, Failure> {
+    read_if(by, file, largest, what, problem_of)
+}
+
+/// The same of a file that others may read, as an orchestrator mounts them. What is asked for is in the name of the setting.
+pub(crate) fn read_though_others_can(by: &str, file: &Path, largest: u64, what: &str) -> Result<Secret, Failure> {
+    read_if(by, file, largest, what, |about| (!about.is_file()).then_some(NO_PLAIN_FILE))
+}
+
+fn read_if(
+    by: &str,
+    file: &Path,
+    largest: u64,
+    what: &str,
+    problem_of: impl FnOnce(&Metadata) -> Option<&'static str>,
+) -> Result<Secret, Failure> {
     let unreadable = |error| Failure::unreadable(Some(by), file, &error);
     let refused = |problem: &str| {
         let path = visible(&file.display().to_string()).into_owned();
@@ -42,7 +59,7 @@ pub(crate) fn open_without_waiting(options: &mut OpenOptions, file: &Path) -> io
 /// Looked at behind the opened file, so that nobody can put another one in its place meanwhile.
 fn problem_of(about: &Metadata) -> Option<&'static str> {
     if !about.is_file() {
-        return Some("is no plain file; name one that this user alone can read");
+        return Some(NO_PLAIN_FILE);
     }
     #[cfg(unix)]
     return problem_of_owner(

@@ -1,7 +1,6 @@
 //! The secret that tickets are signed with, from a file or the environment.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::path::Path;
 
 use keyward::SystemRandom;
@@ -9,10 +8,14 @@ use keyward::ticket::{ServerSecret, Tickets};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::private_file;
 use crate::setting::Setting;
 
 const FILE: &str = "--server-secret-file";
 const VARIABLE: &str = "KEYWARD_SERVER_SECRET";
+
+/// What is read at most. A secret is a line, and a change of it two.
+const LARGEST: u64 = 64 * 1024;
 
 /// What tickets are signed with.
 pub(crate) struct Signing {
@@ -24,7 +27,9 @@ pub(crate) struct Signing {
 /// One secret a line: the first signs, tickets of the others are accepted still.
 ///
 /// Without any it is made anew, and tickets end with the process: right for one server, whose memory of used ones ends then, too.
-pub(crate) fn read(file: Option<&OsStr>) -> Result<Signing, Failure> {
+///
+/// The file is its owner's alone, unless `others_can_read` it.
+pub(crate) fn read(file: Option<&OsStr>, others_can_read: bool) -> Result<Signing, Failure> {
     let file = Setting::of(file, FILE, "KEYWARD_SERVER_SECRET_FILE");
     let text = Setting::of(None, FILE, VARIABLE);
     let (name, text) = match (file, text) {
@@ -34,8 +39,8 @@ pub(crate) fn read(file: Option<&OsStr>) -> Result<Signing, Failure> {
         }
         (Some(Setting { value, name }), None) => {
             let path = Path::new(&value);
-            let read = fs::read_to_string(path).map_err(|error| Failure::unreadable(Some(name), path, &error))?;
-            (name, Zeroizing::new(read))
+            let read = if others_can_read { private_file::read_though_others_can } else { private_file::read };
+            (name, Zeroizing::new(read(name, path, LARGEST, "a file of server secrets")?.expose().to_owned()))
         }
         (None, Some(Setting { value, name })) => {
             let text = value.into_string().map_err(|_| Failure::Configuration(format!("{name}: it is no text")))?;

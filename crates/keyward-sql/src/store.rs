@@ -108,6 +108,11 @@ macro_rules! delegated {
             pub async fn close(&self) -> Result<(), Fault> {
                 self.0.store().close().wait().await
             }
+
+            /// What is kept in memory of the database, and how often it was asked: for a page of metrics.
+            pub fn cache_statistics(&self) -> keyward::CacheStatistics {
+                self.0.statistics()
+            }
         }
 
         impl KeyStore for $store {

@@ -270,7 +270,7 @@ async fn try_ticket<H: Head + ?Sized>(
             match (verdict, used) {
                 (Verdict::Genuine(verified), Some(used)) => {
                     let peek = trail.trace.is_some();
-                    let spent = untried_if_spent(guard, trail, used.spend(&ticket.id, rules.lifetime, now, peek))?;
+                    let spent = untried_if_spent(guard, trail, used.spend(&ticket.id, &record.id, rules.lifetime, now, peek))?;
                     match patience.get(spent).await? {
                         Spent::First => Verdict::Genuine(verified),
                         // Of the kinds that there are: using it has ended it.

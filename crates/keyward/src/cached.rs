@@ -38,6 +38,18 @@ struct Shared<S> {
     kept: Arc<Kept>,
 }
 
+/// What a [`Cached`] holds and has done. Each number is read by itself: they need not fit each other to the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CacheStatistics {
+    /// How many records are kept now.
+    pub records: usize,
+    /// How many lookups asked the store. The others were answered by what is kept.
+    pub trips: u64,
+    /// How many of those failed, or took too long.
+    pub failed: u64,
+}
+
 /// Sets a [`Cached`] up.
 #[must_use]
 pub struct CachedBuilder {
@@ -76,6 +88,8 @@ impl CachedBuilder {
             revoked: Mutex::default(),
             told: AtomicU64::new(0),
             verified: AtomicU64::new(0),
+            trips: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
             capacity: self.capacity,
             max_staleness: nanoseconds(self.max_staleness),
             clock: self.clock,
@@ -116,6 +130,10 @@ struct Kept {
     told: AtomicU64,
     /// Up to when everything here is known to be unchanged.
     verified: AtomicU64,
+    /// Lookups that asked the store, and those of them that failed. Those that did not are many, and one count of them would be a
+    /// line that all cores write.
+    trips: AtomicU64,
+    failed: AtomicU64,
     capacity: usize,
     max_staleness: u64,
     clock: Arc<dyn Clock>,
@@ -181,6 +199,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Kept {
+    fn count<T>(&self, found: Result<T, Fault>) -> Result<T, Fault> {
+        self.trips.fetch_add(1, Ordering::Relaxed);
+        if found.is_err() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        found
+    }
+
     fn is_fresh(&self, entry: &Entry, now: u64) -> bool {
         let known = entry.asked.max(self.verified.load(Ordering::Acquire));
         !entry.ended.load(Ordering::Acquire) && now.saturating_sub(known) <= self.max_staleness && self.max_staleness > 0
@@ -442,6 +468,16 @@ impl<S: RecordStore + 'static> Cached<S> {
         &self.0.store
     }
 
+    /// What was done so far, for a page of metrics.
+    pub fn statistics(&self) -> CacheStatistics {
+        let kept = &self.0.kept;
+        CacheStatistics {
+            records: lock(&kept.writing).by_id.len(),
+            trips: kept.trips.load(Ordering::Relaxed),
+            failed: kept.failed.load(Ordering::Relaxed),
+        }
+    }
+
     /// What was read has become something that can be answered.
     fn settle(
         shared: &Shared<S>,
@@ -500,7 +536,9 @@ impl<S: RecordStore + 'static> KeyStore for Cached<S> {
         let shared = self.0.clone();
         let told = shared.kept.told.load(Ordering::SeqCst);
         match self.0.store.find(presented) {
-            Answer::Ready(found) => Answer::Ready(found.map(|found| Self::settle(&shared, &asked, told, found).0)),
+            Answer::Ready(found) => {
+                Answer::Ready(shared.kept.count(found).map(|found| Self::settle(&shared, &asked, told, found).0))
+            }
             Answer::Pending(later) => Answer::Pending(Box::pin(async move {
                 let flight = loop {
                     match Flight::board(&shared.kept, digest) {
@@ -520,7 +558,7 @@ impl<S: RecordStore + 'static> KeyStore for Cached<S> {
                 // From here on, not from when it was asked for: others' trips lie between.
                 let told = shared.kept.told.load(Ordering::SeqCst);
                 let begun = shared.kept.clock.now().steady;
-                let found = later.await.and_then(|found| shared.kept.in_time(found, begun));
+                let found = shared.kept.count(later.await.and_then(|found| shared.kept.in_time(found, begun)));
                 let (found, again) = match found {
                     Ok(found) => {
                         let (found, again) = Self::settle(&shared, &asked, told, found);
@@ -549,7 +587,7 @@ impl<S: RecordStore + 'static> KeyStore for Cached<S> {
         }
         let (shared, told) = (self.0.clone(), kept.told.load(Ordering::SeqCst));
         self.0.store.find_by_id(id, now).then(move |found| {
-            let found = shared.kept.in_time(found?, now.steady)?;
+            let found = shared.kept.count(found.and_then(|found| shared.kept.in_time(found, now.steady)))?;
             if let Some(record) = &found {
                 // A revocation that the store has lost is written again when the key itself is presented.
                 shared.kept.remembers_revoked(record);

@@ -236,6 +236,12 @@ impl Guard {
         quotas_of(&self.parts, record).await
     }
 
+    /// How many bad keys were charged to failure budgets (R3.1), in this process, by this guard and those that count together with it:
+    /// for a page of metrics. `None` without a failure budget.
+    pub fn failures_charged(&self) -> Option<u64> {
+        self.parts.failures.as_ref().map(FailureBudget::charged)
+    }
+
     /// The policy.
     pub fn policy(&self) -> &Policy {
         &self.parts.policy

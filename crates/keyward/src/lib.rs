@@ -76,7 +76,7 @@ mod workers;
 
 pub use answer::{Answer, Fault, Later};
 pub use authenticator::{Ambient, Authenticator, Identity, Refusal, Verdict};
-pub use cached::{Cached, CachedBuilder};
+pub use cached::{CacheStatistics, Cached, CachedBuilder};
 pub use clock::Timestamp;
 pub use credential::Secret;
 pub use decision::{AnswerHeaders, Decision, Denial, Kind, Pass, Principal};

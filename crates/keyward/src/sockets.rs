@@ -7,20 +7,20 @@
 //! a store each, and a reload may bring another one. Waiting for the news of a store was refused as the only way: an
 //! expiry makes no news, and news can be lost.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod sweeper;
+
+pub use sweeper::Sweeper;
+
+use std::collections::HashMap;
 use std::fmt;
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::mem;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use futures_util::Stream;
-use futures_util::stream::FuturesUnordered;
 
-use crate::answer::{Answer, Fault, Later};
+use crate::answer::Fault;
 use crate::clock::{Clock, Now};
 use crate::decision::Pass;
 use crate::decision::Principal;
@@ -30,12 +30,6 @@ use crate::store::KeyStore;
 
 /// For so long a connection stays open while the store cannot be asked whether its key is still good.
 const UNCONFIRMED_FOR: Duration = Duration::from_secs(5);
-
-/// How many lookups a sweep begins before the first of them have answered. More at once only wait in line for a store's connections.
-const AT_ONCE: usize = 64;
-
-/// After so many keys a sweep lets others have the thread.
-const IN_A_ROW: usize = 256;
 
 /// Why a live connection has to end, as its close frame says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,7 +211,11 @@ impl Sockets {
 
 /// Whether more than five seconds have passed since then.
 fn is_over(since: u64, now: Now) -> bool {
-    u128::from(now.steady.saturating_sub(since)) > UNCONFIRMED_FOR.as_nanos()
+    elapsed(since, now) > UNCONFIRMED_FOR
+}
+
+fn elapsed(since: u64, now: Now) -> Duration {
+    Duration::from_nanos(now.steady.saturating_sub(since))
 }
 
 impl fmt::Debug for Sockets {
@@ -282,15 +280,8 @@ impl LiveSocket {
     pub fn sweeper(&self) -> Option<Sweeper> {
         self.watched.as_ref()?;
         let mut state = self.sockets.state();
-        let is_free = !std::mem::replace(&mut state.has_sweeper, true);
-        is_free.then(|| Sweeper {
-            sockets: self.sockets.clone(),
-            in_turn: HashSet::default(),
-            waiting: VecDeque::new(),
-            asked: FuturesUnordered::new(),
-            most: AT_ONCE,
-            has_part: true,
-        })
+        let is_free = !mem::replace(&mut state.has_sweeper, true);
+        is_free.then(|| Sweeper::of(self.sockets.clone()))
     }
 }
 
@@ -305,151 +296,5 @@ impl Drop for LiveSocket {
 impl fmt::Debug for LiveSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LiveSocket").field("key", &self.watched.as_ref().map(|(watch, ..)| watch.id)).finish_non_exhaustive()
-    }
-}
-
-/// A key that its store was asked for, and when.
-struct Asked {
-    watch: Watch,
-    at: Now,
-    answer: Later<Option<Arc<Record>>>,
-}
-
-impl Future for Asked {
-    type Output = (Watch, Now, Result<Option<Arc<Record>>, Fault>);
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.answer.as_mut().poll(context).map(|found| (self.watch, self.at, found))
-    }
-}
-
-/// Looks which keys with open connections have ended. There is at most one for a guard.
-///
-/// ```no_run
-/// # async fn sleep(time: std::time::Duration) {}
-/// # async fn within<T>(time: std::time::Duration, future: impl Future<Output = T>) -> Option<T> { Some(future.await) }
-/// # async fn run(mut sweeper: keyward::Sweeper) {
-/// // An adapter spawns this where `LiveSocket::sweeper` gives it the part.
-/// loop {
-///     sleep(keyward::Sweeper::INTERVAL).await;
-///     // A store that hangs must not keep the other keys waiting.
-///     if within(keyward::Sweeper::INTERVAL, sweeper.sweep()).await == Some(false) {
-///         break;
-///     }
-/// }
-/// # }
-/// ```
-pub struct Sweeper {
-    sockets: Arc<Sockets>,
-    /// Keys that are in their turn: `waiting` for it, or `asked` for.
-    in_turn: HashSet<Watch, ahash::RandomState>,
-    waiting: VecDeque<(Watch, Arc<dyn KeyStore>)>,
-    /// Each is woken by itself: thousands of answers do not poll each other.
-    asked: FuturesUnordered<Asked>,
-    /// How many may be asked for at once.
-    most: usize,
-    has_part: bool,
-}
-
-impl Sweeper {
-    /// How often to sweep: twice a second, so that connections end within one second of their key.
-    pub const INTERVAL: Duration = Duration::from_millis(500);
-
-    /// Asks about every key once, 64 at a time, and ends the connections of those that are not valid any more. Dropping the future
-    /// loses nothing: the next sweep goes on with what this one has not come to.
-    ///
-    /// `false`: no connection is left. The part is given back, and this sweeper is to be dropped.
-    pub async fn sweep(&mut self) -> bool {
-        if !self.begin() {
-            return false;
-        }
-        poll_fn(|context| self.go_on(context)).await;
-        true
-    }
-
-    /// Goes on as far as can be gone without waiting.
-    fn go_on(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        for _ in 0..IN_A_ROW {
-            let next = if self.asked.len() < self.most { self.waiting.pop_front() } else { None };
-            let (watch, at, found) = if let Some((watch, store)) = next {
-                let at = self.sockets.clock.now();
-                match store.find_by_id(&watch.id, at) {
-                    Answer::Ready(found) => (watch, at, found),
-                    Answer::Pending(answer) => {
-                        self.asked.push(Asked { watch, at, answer });
-                        continue;
-                    }
-                }
-            } else {
-                match Pin::new(&mut self.asked).poll_next(context) {
-                    Poll::Ready(Some(answered)) => answered,
-                    // Nothing is asked for, so that there was room for whatever waits: nothing does.
-                    Poll::Ready(None) => return Poll::Ready(()),
-                    Poll::Pending => return Poll::Pending,
-                }
-            };
-            self.in_turn.remove(&watch);
-            self.sockets.judge(watch, at, found);
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    fn begin(&mut self) -> bool {
-        let mut state = self.sockets.state();
-        let watched: Vec<(Watch, Arc<dyn KeyStore>)> =
-            state.watched.iter().map(|(watch, watched)| (*watch, watched.store.clone())).collect();
-        if watched.is_empty() {
-            state.has_sweeper = false;
-            self.has_part = false;
-            return false;
-        }
-        drop(state);
-        self.tell_late_ones();
-        for (watch, store) in watched {
-            if self.in_turn.insert(watch) {
-                self.waiting.push_back((watch, store));
-            }
-        }
-        true
-    }
-
-    /// What the sweep before this one has not come to the end of.
-    fn tell_late_ones(&mut self) {
-        if self.in_turn.is_empty() {
-            return;
-        }
-        let now = self.sockets.clock.now();
-        tracing::error!(target: "keyward", keys = self.in_turn.len(), "keys with open connections could not be asked for in time");
-        for watch in &self.in_turn {
-            self.sockets.end_if_unconfirmed(*watch, now);
-        }
-        // Nobody waits any longer for these answers.
-        if self.asked.iter().any(|asked| is_over(asked.at.steady, now)) {
-            for asked in mem::take(&mut self.asked) {
-                if is_over(asked.at.steady, now) {
-                    self.in_turn.remove(&asked.watch);
-                } else {
-                    self.asked.push(asked);
-                }
-            }
-        }
-        // Those that hang do not keep the others waiting.
-        let is_slow = |asked: &&Asked| u128::from(now.steady.saturating_sub(asked.at.steady)) > Self::INTERVAL.as_nanos();
-        self.most = AT_ONCE + self.asked.iter().filter(is_slow).count();
-    }
-}
-
-impl Drop for Sweeper {
-    fn drop(&mut self) {
-        if self.has_part {
-            self.sockets.state().has_sweeper = false;
-        }
-    }
-}
-
-impl fmt::Debug for Sweeper {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sweeper")
     }
 }

@@ -197,6 +197,24 @@ fn what_has_grown_old_is_never_used_while_the_store_is_away() {
 }
 
 #[test]
+fn trips_are_counted_and_what_memory_answers_is_not() {
+    let scene = Scene::new();
+    let made = scene.made_elsewhere();
+    let told = || {
+        let told = scene.cached.statistics();
+        (told.records, told.trips, told.failed)
+    };
+    assert_eq!(told(), (0, 0, 0));
+    for _ in 0..3 {
+        assert!(scene.ask_key(&made).is_ok());
+    }
+    assert_eq!(told(), (1, 1, 0));
+    scene.far.0.fails.store(true, Ordering::SeqCst);
+    assert_eq!(scene.ask("never-seen"), Err(Kind::Unavailable));
+    assert_eq!(told(), (1, 2, 1));
+}
+
+#[test]
 fn word_that_nothing_changed_keeps_records_young() {
     let scene = Scene::new();
     let made = scene.made_elsewhere();

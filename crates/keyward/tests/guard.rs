@@ -456,6 +456,10 @@ fn guards_can_share_what_is_charged() {
         assert_eq!(kind(&guard.decide_blocking(&get(&key))), Some(Kind::Limited));
         assert_eq!(kind(&guard.decide_blocking(&get("unknown"))), Some(Kind::FailuresLimited));
     }
+    // What was refused because the budget is spent is charged to nobody.
+    assert_eq!((first.failures_charged(), second.failures_charged()), (Some(2), Some(2)));
+    let unbounded = builder("[limits]\nfailures = \"off\"").store(store.clone()).build().unwrap();
+    assert_eq!(unbounded.failures_charged(), None);
     // A reloaded policy with another limit forgets nothing that was charged (R9.4).
     let reloaded = builder("[limits]\nper_key = [\"3/day\"]\nfailures = \"3/day\"").store(store).sharing(&first).build().unwrap();
     assert_eq!(kind(&reloaded.decide_blocking(&get(&key))), None);

@@ -1,7 +1,8 @@
 //! Open connections end with their key, and are counted by it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -260,6 +261,142 @@ fn lookups_that_hang_do_not_keep_other_keys_waiting() {
     world.clock.advance(Duration::from_secs(5));
     sweep();
     assert!(hanging.iter_mut().all(|(_, socket)| ended(socket) == Some(SocketEnd::Unconfirmed)));
+}
+
+/// A store in which some keys cannot be asked for, in one way or another.
+#[derive(Clone, Default)]
+struct Broken {
+    keys: MemoryStore,
+    ways: Arc<Mutex<HashMap<KeyId, Way>>>,
+    open: Arc<AtomicUsize>,
+    most_open: Arc<AtomicUsize>,
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    Hangs,
+    Panics,
+    PanicsLater,
+}
+
+/// A lookup under way.
+struct UnderWay(Arc<AtomicUsize>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl KeyStore for Broken {
+    fn find(&self, presented: &Presented<'_>) -> Answer<Option<Arc<Record>>> {
+        self.keys.find(presented)
+    }
+
+    fn find_by_id(&self, id: &KeyId, now: Now) -> Answer<Option<Arc<Record>>> {
+        let way = self.ways.lock().unwrap().get(id).copied();
+        match way {
+            None => self.keys.find_by_id(id, now),
+            Some(Way::Panics) => panic!("as stores do"),
+            Some(Way::PanicsLater) => Answer::Pending(Box::pin(async { panic!("as stores do, later") })),
+            Some(Way::Hangs) => {
+                self.most_open.fetch_max(self.open.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                let under_way = UnderWay(self.open.clone());
+                Answer::Pending(Box::pin(async move {
+                    let _under_way = under_way;
+                    std::future::pending().await
+                }))
+            }
+        }
+    }
+}
+
+impl Broken {
+    fn world(&self) -> (Guard, Keys, ManualClock) {
+        let clock = ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000));
+        let policy = Policy::from_toml("policy.toml", "").unwrap();
+        let guard = Guard::builder(policy).store(self.clone()).clock(clock.clone()).build().unwrap();
+        (guard, Keys::new(self.keys.clone()).clock(clock.clone()), clock)
+    }
+
+    fn break_all(&self, sockets: &[(KeyId, LiveSocket)], way: Way) {
+        self.ways.lock().unwrap().extend(sockets.iter().map(|(id, _)| (*id, way)));
+    }
+}
+
+#[test]
+fn however_many_lookups_hang_only_so_many_are_under_way() {
+    let store = Broken::default();
+    let (guard, keys, clock) = store.world();
+    let mut sockets = open_many(&guard, &keys, 2_000);
+    store.break_all(&sockets, Way::Hangs);
+    let mut sweeper = sockets[0].1.sweeper().unwrap();
+    let mut sweep = || _ = std::pin::pin!(sweeper.sweep()).poll(&mut Context::from_waker(Waker::noop()));
+    for _ in 0..=10 {
+        sweep();
+        clock.advance(Duration::from_millis(500));
+    }
+    assert_eq!(store.most_open.load(Ordering::Relaxed), 128);
+    sweep();
+    assert!(sockets.iter_mut().all(|(_, socket)| ended(socket) == Some(SocketEnd::Unconfirmed)));
+    drop((sockets, sweeper));
+    assert_eq!(store.open.load(Ordering::Relaxed), 0, "nobody waits for them any longer");
+}
+
+#[test]
+fn keys_behind_hundreds_that_hang_have_their_turn() {
+    let store = Broken::default();
+    let (guard, keys, clock) = store.world();
+    let mut hanging = open_many(&guard, &keys, 400);
+    store.break_all(&hanging, Way::Hangs);
+    let mut sweeper = hanging[0].1.sweeper().unwrap();
+    let mut sweep = || _ = std::pin::pin!(sweeper.sweep()).poll(&mut Context::from_waker(Waker::noop()));
+    sweep();
+    // It comes when all of the others are in the queue.
+    let (other, mut others) = open_many(&guard, &keys, 1).pop().unwrap();
+    block_on(keys.revoke(&other)).unwrap();
+    for _ in 0..8 {
+        clock.advance(Duration::from_millis(500));
+        sweep();
+    }
+    assert_eq!(ended(&mut others), Some(SocketEnd::KeyEnded));
+    assert!(hanging.iter_mut().all(|(_, socket)| ended(socket).is_none()));
+}
+
+#[test]
+fn a_slow_store_is_waited_for_where_no_other_key_waits() {
+    let store = Broken::default();
+    let (guard, keys, clock) = store.world();
+    let sockets = open_many(&guard, &keys, 128);
+    store.break_all(&sockets, Way::Hangs);
+    let mut sweeper = sockets[0].1.sweeper().unwrap();
+    let mut sweep = || _ = std::pin::pin!(sweeper.sweep()).poll(&mut Context::from_waker(Waker::noop()));
+    for _ in 0..10 {
+        sweep();
+        clock.advance(Duration::from_millis(500));
+    }
+    // Each of them is one and the same, that has been under way from the start.
+    assert_eq!(store.open.load(Ordering::Relaxed), 128);
+}
+
+#[test]
+fn a_store_that_panics_for_one_key_hides_no_other() {
+    for way in [Way::Panics, Way::PanicsLater] {
+        let store = Broken::default();
+        let (guard, keys, clock) = store.world();
+        let (mut broken, mut others) = (open_many(&guard, &keys, 20), open_many(&guard, &keys, 20));
+        store.break_all(&broken, way);
+        for (id, _) in &others {
+            block_on(keys.revoke(id)).unwrap();
+        }
+        let mut sweeper = broken[0].1.sweeper().unwrap();
+        assert!(block_on(sweeper.sweep()));
+        assert!(others.iter_mut().all(|(_, socket)| ended(socket) == Some(SocketEnd::KeyEnded)));
+        assert!(broken.iter_mut().all(|(_, socket)| ended(socket).is_none()));
+        clock.advance(Duration::from_secs(5) + Duration::from_nanos(1));
+        assert!(block_on(sweeper.sweep()));
+        assert!(broken.iter_mut().all(|(_, socket)| ended(socket) == Some(SocketEnd::Unconfirmed)));
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use keyward::clock::Now;
+use keyward::key::KeyId;
 use keyward::ticket::{LocalUsedTickets, ServerSecret, Spent, TicketId, UsedTickets};
 use keyward::{Answer, Fault, Random, SystemRandom, Timestamp};
 use rand::{Rng, RngExt, SeedableRng};
@@ -26,8 +27,16 @@ fn now<T>(answer: Answer<T>) -> Result<T, Fault> {
     }
 }
 
+fn key() -> KeyId {
+    numbered(0)
+}
+
+fn numbered(number: u32) -> KeyId {
+    format!("key-{number}").parse().unwrap()
+}
+
 fn spend(used: &dyn UsedTickets, id: TicketId, steady: u64) -> Spent {
-    now(used.spend(&id, LIFETIME, at(steady), false)).unwrap()
+    now(used.spend(&id, &key(), LIFETIME, at(steady), false)).unwrap()
 }
 
 #[test]
@@ -37,10 +46,10 @@ fn a_ticket_works_once() {
     for (index, id) in ids.iter().enumerate() {
         assert!(!ids[..index].contains(id));
         for _ in 0..2 {
-            assert_eq!(now(used.spend(id, LIFETIME, at(1), true)), Ok(Spent::First), "looking uses nothing up");
+            assert_eq!(now(used.spend(id, &key(), LIFETIME, at(1), true)), Ok(Spent::First), "looking uses nothing up");
         }
         assert_eq!(spend(&used, *id, 1), Spent::First);
-        assert_eq!(now(used.spend(id, LIFETIME, at(2), true)), Ok(Spent::Before));
+        assert_eq!(now(used.spend(id, &key(), LIFETIME, at(2), true)), Ok(Spent::Before));
         assert_eq!(spend(&used, *id, 2), Spent::Before);
         assert_eq!(spend(&used.clone(), *id, 2), Spent::Before, "clones share what they know");
     }
@@ -53,7 +62,7 @@ fn a_ticket_from_before_a_restart_or_from_elsewhere_is_forgotten() {
     assert_eq!(spend(&before, used, 1), Spent::First);
     for id in [unused, used, TicketId::from_bytes([0; 32]), TicketId::from_bytes([0xff; 32])] {
         assert_eq!(spend(&after, id, 1), Spent::Forgotten);
-        assert_eq!(now(after.spend(&id, LIFETIME, at(1), true)), Ok(Spent::Forgotten));
+        assert_eq!(now(after.spend(&id, &key(), LIFETIME, at(1), true)), Ok(Spent::Forgotten));
     }
 }
 
@@ -67,17 +76,17 @@ fn a_ticket_is_forgotten_after_its_lifetime_by_the_steady_clock_alone() {
         assert_eq!(spend(&used, fresh(), steady), expected, "{steady}");
     }
     let short = Duration::from_secs(30);
-    assert_eq!(now(used.spend(&fresh(), short, at(37 * SECOND - 1), false)), Ok(Spent::First));
-    assert_eq!(now(used.spend(&fresh(), short, at(37 * SECOND), false)), Ok(Spent::Forgotten));
+    assert_eq!(now(used.spend(&fresh(), &key(), short, at(37 * SECOND - 1), false)), Ok(Spent::First));
+    assert_eq!(now(used.spend(&fresh(), &key(), short, at(37 * SECOND), false)), Ok(Spent::Forgotten));
     let long = Duration::from_secs(3600);
-    assert_eq!(now(used.spend(&fresh(), long, at(end), false)), Ok(Spent::Forgotten), "never more than 300 s");
+    assert_eq!(now(used.spend(&fresh(), &key(), long, at(end), false)), Ok(Spent::Forgotten), "never more than 300 s");
 }
 
 #[test]
 fn a_longer_lifetime_makes_no_used_ticket_good_again() {
     let used = LocalUsedTickets::new().unwrap();
     let id = now(used.issue(at(0))).unwrap();
-    assert_eq!(now(used.spend(&id, Duration::from_secs(10), at(SECOND), false)), Ok(Spent::First));
+    assert_eq!(now(used.spend(&id, &key(), Duration::from_secs(10), at(SECOND), false)), Ok(Spent::First));
     for seconds in 1..300 {
         // Others come and go, so that whatever may be cleared away is.
         assert_eq!(spend(&used, now(used.issue(at(seconds * SECOND))).unwrap(), seconds * SECOND), Spent::First);
@@ -87,7 +96,7 @@ fn a_longer_lifetime_makes_no_used_ticket_good_again() {
 
 #[test]
 fn after_a_million_others_and_by_a_slow_thread_a_used_ticket_is_not_good_again() {
-    let used = LocalUsedTickets::with(Arc::new(SystemRandom), 2_000_000).unwrap();
+    let used = LocalUsedTickets::with(Arc::new(SystemRandom), 3_000_000).unwrap();
     let first = now(used.issue(at(0))).unwrap();
     assert_eq!(spend(&used, first, 0), Spent::First);
     for other in 1..=1_000_000 {
@@ -101,14 +110,14 @@ fn after_a_million_others_and_by_a_slow_thread_a_used_ticket_is_not_good_again()
 
 #[test]
 fn when_no_more_can_be_remembered_none_is_good_until_others_are_old() {
-    let used = LocalUsedTickets::with(Arc::new(SystemRandom), 100).unwrap();
+    let used = LocalUsedTickets::with(Arc::new(SystemRandom), 200).unwrap();
     let issue = |steady| now(used.issue(at(steady))).unwrap();
     let ids: Vec<TicketId> = (0..100).map(&issue).collect();
     assert!(ids.iter().all(|&id| spend(&used, id, 100) == Spent::First));
     let late = issue(200 * SECOND);
     for peek in [true, false] {
-        let fault = now(used.spend(&late, LIFETIME, at(200 * SECOND), peek)).unwrap_err();
-        assert!(fault.to_string().starts_with("100 tickets were used within 300 s"), "{fault}");
+        let fault = now(used.spend(&late, &key(), LIFETIME, at(200 * SECOND), peek)).unwrap_err();
+        assert!(fault.to_string().starts_with("the key key-0 has used 100 tickets within 300 s"), "{fault}");
     }
     assert!(ids.iter().all(|&id| spend(&used, id, 200 * SECOND) == Spent::Before), "those that are known still are");
     assert_eq!(spend(&used, late, 300 * SECOND), Spent::First, "the oldest of them has been forgotten");
@@ -116,7 +125,26 @@ fn when_no_more_can_be_remembered_none_is_good_until_others_are_old() {
     // All but that one are old now, and are cleared away faster than new ones come.
     let end = 400 * SECOND;
     assert!((0..99).all(|_| spend(&used, issue(end), end) == Spent::First));
-    assert!(now(used.spend(&issue(end), LIFETIME, at(end), false)).is_err());
+    assert!(now(used.spend(&issue(end), &key(), LIFETIME, at(end), false)).is_err());
+}
+
+#[test]
+fn one_key_leaves_as_much_room_for_others_as_it_takes() {
+    let used = LocalUsedTickets::with(Arc::new(SystemRandom), 8).unwrap();
+    let spend_as = |number, steady| {
+        let id = now(used.issue(at(steady))).unwrap();
+        let looked = now(used.spend(&id, &numbered(number), LIFETIME, at(steady), true));
+        let spent = now(used.spend(&id, &numbered(number), LIFETIME, at(steady), false));
+        assert_eq!(looked, spent, "looking tells what would happen");
+        spent.is_ok()
+    };
+    for round in 0..2 {
+        let steady = round * 300 * SECOND;
+        for (number, most) in [(0, 4), (1, 2), (2, 1), (3, 1), (4, 0)] {
+            // The second time, each use clears away more than it needs.
+            assert_eq!((0..9).filter(|_| spend_as(number, steady)).count(), most, "key {number}, round {round}");
+        }
+    }
 }
 
 #[test]

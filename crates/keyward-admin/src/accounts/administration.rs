@@ -35,7 +35,7 @@ impl Actor {
 impl Parts {
     /// `GET /api/v1/accounts`.
     pub(crate) async fn list_accounts(&self, actor: &Actor, query: &Form) -> Result<Answer, Refusal> {
-        let (items, next) = self.page_of_accounts(actor, query).await?;
+        let (items, next) = self.page_of_accounts(actor, query, &[]).await?;
         Ok(answer::json(StatusCode::OK, &Accounts { items, next }))
     }
 
@@ -43,9 +43,10 @@ impl Parts {
         &self,
         actor: &Actor,
         query: &Form,
+        others: &[&str],
     ) -> Result<(Vec<AccountTold>, Option<String>), Refusal> {
         actor.demand_admin()?;
-        let page = Page::<AccountId>::read(query, &[])?;
+        let page = Page::<AccountId>::read(query, others)?;
         let found = self.accounts.accounts(page.after, page.limit + 1).wait().await?;
         let (items, next) = page.cut(found, |account| account.id.to_string());
         Ok((items.iter().map(|account| AccountTold::of(account)).collect(), next))
@@ -110,8 +111,18 @@ impl Parts {
         Ok(answer::empty(StatusCode::NO_CONTENT))
     }
 
+    /// Ends the sessions of another account: whoever uses it has to sign in again.
+    pub(crate) async fn end_sessions_of_account(&self, actor: &Actor, id: &str) -> Result<(), Refusal> {
+        actor.demand_admin()?;
+        let id: AccountId = id.parse().map_err(|_| Refusal::NotFound)?;
+        self.demand_others(actor, &id)?;
+        self.accounts.account(&id).wait().await?.ok_or(Refusal::NotFound)?;
+        self.accounts.end_sessions_of(&id, None).wait().await?;
+        Ok(())
+    }
+
     /// An administrator who could take away their own rights might leave nobody who can give them back.
-    fn demand_others(&self, actor: &Actor, id: &AccountId) -> Result<(), Refusal> {
+    pub(crate) fn demand_others(&self, actor: &Actor, id: &AccountId) -> Result<(), Refusal> {
         match actor.account() {
             Ok((own, _)) if own == *id => {
                 Err(Refusal::Conflict("Another administrator has to do this to your account.".to_owned()))

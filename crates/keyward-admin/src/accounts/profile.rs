@@ -217,11 +217,19 @@ impl Parts {
         Ok(answer::json(StatusCode::OK, &Sessions { items: self.sessions_of(actor).await? }))
     }
 
-    /// Those that are live, the latest first.
     pub(crate) async fn sessions_of(&self, actor: &Actor) -> Result<Vec<SessionTold>, Refusal> {
         let (account, own) = actor.account()?;
+        self.live_sessions_of(&account, own).await
+    }
+
+    /// Those that are live, the latest first.
+    pub(crate) async fn live_sessions_of(
+        &self,
+        account: &AccountId,
+        own: Option<SessionDigest>,
+    ) -> Result<Vec<SessionTold>, Refusal> {
         let now = self.clock.now().wall;
-        let mut sessions = self.accounts.sessions_of(&account).wait().await?;
+        let mut sessions = self.accounts.sessions_of(account).wait().await?;
         sessions.retain(|session| session.is_live(now, self.settings.idle));
         sessions.sort_by_key(|session| std::cmp::Reverse(session.last_seen));
         Ok(sessions.iter().map(|session| told(session, own)).collect())

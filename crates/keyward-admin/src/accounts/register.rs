@@ -19,7 +19,7 @@ impl Registration {
 
 impl NewAccount {
     /// Checks the fields of a form, all of them at once.
-    pub(super) fn read(form: &Form, rules: PasswordRules) -> Result<Self, Refusal> {
+    pub(crate) fn read(form: &Form, rules: PasswordRules) -> Result<Self, Refusal> {
         let password = form.get("password");
         let new = Self::by(rules, form.get("email"), [form.get("first_name"), form.get("last_name")], password);
         // Where there is no such field, nobody typed it twice.
@@ -59,7 +59,7 @@ impl Parts {
     }
 
     /// After one Argon2, whatever comes of it.
-    pub(super) async fn add_account(&self, new: NewAccount, as_first_admin: bool, actor: &str) -> Result<Arc<Account>, Refusal> {
+    pub(crate) async fn add_account(&self, new: NewAccount, as_first_admin: bool, actor: &str) -> Result<Arc<Account>, Refusal> {
         let password = self.hashing.hash(&new.password).await?;
         let upkeep = self.upkeep.acting_as(actor);
         Ok(upkeep.add(upkeep.account(new, password, as_first_admin), as_first_admin).await?)

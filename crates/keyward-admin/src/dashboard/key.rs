@@ -7,13 +7,15 @@ use keyward::store::{RecordTold, SlotTold};
 use serde_json::{Map, Value};
 
 use super::field::{Choice, Faults};
+use super::key_action::KeyAction;
 use super::key_row::KeyRow;
-use super::moment::Moment;
+use super::moment::{Countdown, Moment};
 use super::page;
+use super::quotas::QuotaRow;
 use super::visit::{Frame, Visit};
 use crate::actor::Actor;
 use crate::admin::Parts;
-use crate::answer::{self, Answer};
+use crate::answer::Answer;
 use crate::fault::Refusal;
 use crate::keys::Collection;
 
@@ -22,18 +24,23 @@ use crate::keys::Collection;
 struct KeyPage<'v> {
     frame: Frame<'v>,
     row: KeyRow,
+    notice: Option<&'static str>,
     kind: Option<String>,
     created: Moment,
     not_before: Option<Moment>,
     revoked: Option<Moment>,
+    is_disabled: bool,
     networks: Vec<String>,
     resource_pattern: Option<String>,
     metadata: Vec<(String, String)>,
+    /// Its own quotas, as written.
+    limits: Option<Vec<String>>,
+    quotas: Option<Vec<QuotaRow>>,
     secrets: Vec<Secret>,
-    may_rotate: bool,
+    /// Whether the actor may get hold of a new secret, or change what the key can do.
+    may_change: bool,
     graces: Vec<Choice>,
     grace_fault: Option<String>,
-    is_just_revoked: bool,
 }
 
 /// One secret of the key. Never the secret itself.
@@ -49,15 +56,8 @@ struct Secret {
 
 enum Standing {
     Current,
-    Until(Moment),
+    Until(Moment, Countdown),
     Ended,
-}
-
-#[derive(Template)]
-#[template(path = "revoke.html")]
-struct Revoke<'v> {
-    frame: Frame<'v>,
-    row: KeyRow,
 }
 
 /// How long the secret in use goes on beside a new one, in seconds.
@@ -84,20 +84,6 @@ impl Parts {
         self.page_of_key(visit, actor, id, refusal.status(), grace, &faults).await
     }
 
-    pub(super) async fn revoke_page(&self, visit: &Visit<'_>, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
-        self.demand_keys(actor).await?;
-        let told = self.told(&*self.own_key(Collection::All, actor, id).await?).await?;
-        let row = KeyRow::of(told, &self.key_ids, self.clock.now().wall);
-        page::page(visit, StatusCode::OK, &Revoke { frame: visit.frame("keys"), row })
-    }
-
-    pub(super) async fn revoke_key_by_form(&self, actor: &Actor, id: &str) -> Result<Answer, Refusal> {
-        self.demand_keys(actor).await?;
-        let revoked = self.revoke_own_key(Collection::All, actor, id).await?;
-        let id = self.key_ids.shown(revoked.record().id.as_str());
-        Ok(answer::see_other(&format!("/dashboard/keys/{id}?done=revoked")))
-    }
-
     async fn page_of_key(
         &self,
         visit: &Visit<'_>,
@@ -109,9 +95,14 @@ impl Parts {
     ) -> Result<Answer, Refusal> {
         self.demand_keys(actor).await?;
         let record = self.own_key(Collection::All, actor, id).await?;
-        let told: RecordTold = self.told(&record).await?;
+        let usage = self.keys.usage(&[record.id]).await?;
         let now = self.clock.now().wall;
+        let told = RecordTold::of(&record, now, &usage);
         let moment = |time: Timestamp| Moment::at(time, now);
+        let mut row = KeyRow::of(&record, &usage, &self.key_ids, now);
+        if actor.is_admin() {
+            self.name_owners(std::slice::from_mut(&mut row)).await?;
+        }
         let is_revoked = record.is_revoked();
         let secrets = std::iter::once(&told.current)
             .chain(&told.previous)
@@ -120,20 +111,22 @@ impl Parts {
             .collect();
         let page = KeyPage {
             frame: visit.frame("keys"),
-            kind: told.kind.clone(),
+            notice: KeyAction::done(visit.request.query()?.get("done"), &record),
+            kind: told.kind,
             created: moment(told.created_at),
             not_before: told.not_before.map(moment),
             revoked: told.revoked_at.map(moment),
-            networks: told.allowed_ips.clone().unwrap_or_default(),
-            resource_pattern: told.resource_pattern.clone(),
-            metadata: told.metadata.clone().into_iter().collect(),
+            is_disabled: told.disabled,
+            networks: told.allowed_ips.unwrap_or_default(),
+            resource_pattern: told.resource_pattern,
+            metadata: told.metadata.into_iter().collect(),
+            limits: told.limits,
+            quotas: self.quota_rows(&record).await?,
             secrets,
-            may_rotate: !is_revoked && actor.demand_no_more_than_own(&record).is_ok(),
+            may_change: !is_revoked && actor.demand_no_more_than_own(&record).is_ok(),
             graces: Choice::of(&GRACES, grace),
             grace_fault: faults.about("grace_seconds", "Grace"),
-            // An address that says so is not enough: somebody else may have sent it.
-            is_just_revoked: is_revoked && visit.request.query()?.get("done") == "revoked",
-            row: KeyRow::of(told, &self.key_ids, now),
+            row,
         };
         page::page(visit, status, &page)
     }
@@ -144,7 +137,7 @@ impl Secret {
         let usage = slot.usage.as_ref();
         let standing = match slot.grace_ends_at {
             _ if is_current => Standing::Current,
-            Some(end) if end > now && !is_revoked => Standing::Until(Moment::at(end, now)),
+            Some(end) if end > now && !is_revoked => Standing::Until(Moment::at(end, now), Countdown::to(end, now)),
             _ => Standing::Ended,
         };
         Self {

@@ -3,21 +3,29 @@
 //! A page asks the same functions as the API, so that no rule is written twice.
 
 mod account;
-mod administration;
+mod account_action;
+mod accounts;
+mod agent;
+mod all_keys;
 mod assets;
 mod audit;
+mod confirm;
 mod field;
 mod key;
+mod key_action;
 mod key_row;
 mod keys;
 mod moment;
 mod new_key;
+mod one_account;
 pub(crate) mod page;
+mod quotas;
 mod refused;
 mod register;
 mod sessions;
 mod shown_key;
 mod sign_in;
+mod usage;
 mod visit;
 
 pub(crate) use refused::{denied, refused_unread};
@@ -31,6 +39,8 @@ use crate::answer::{self, Answer};
 use crate::fault::Refusal;
 use crate::incoming::Incoming;
 use crate::sessions::FormToken;
+use account_action::AccountAction;
+use key_action::KeyAction;
 use visit::Visit;
 
 /// Where the pages are.
@@ -98,13 +108,13 @@ impl Parts {
             (["keys"], true) => self.create_key_by_form(visit, actor).await,
             (["keys", "new"], false) => self.new_key_page(visit, actor).await,
             (["keys", id], false) => self.key_page(visit, actor, id).await,
+            (["keys", _, "rotate"], false) => Err(Refusal::Method("POST")),
             (["keys", id, "rotate"], true) => self.rotate_key_by_form(visit, actor, id).await,
-            (["keys", id, "revoke"], false) => self.revoke_page(visit, actor, id).await,
-            (["keys", id, "revoke"], true) => self.revoke_key_by_form(actor, id).await,
+            (["keys", id, action], false) => self.ask_about_key(visit, actor, id, KeyAction::at(action)?).await,
+            (["keys", id, action], true) => self.act_on_key_by_form(actor, id, KeyAction::at(action)?).await,
             (["all-keys"], false) => self.all_keys_page(visit, actor).await,
             (["audit"], false) => self.audit_page(visit, actor).await,
             ([] | [""] | ["keys", _] | ["all-keys"] | ["audit"], true) => Err(Refusal::Method("GET, HEAD")),
-            (["keys", _, "rotate"], false) => Err(Refusal::Method("POST")),
             (segments, is_post) if self.has_accounts => self.visit_account(segments, is_post, visit, actor).await,
             _ => Err(Refusal::NotFound),
         }
@@ -127,7 +137,12 @@ impl Parts {
             (["account", "password"], true) => self.change_password_by_form(visit, actor).await,
             (["account", "delete"], true) => self.delete_account_by_form(visit, actor).await,
             (["accounts"], false) => self.accounts_page(visit, actor).await,
-            (["sessions"] | ["account"] | ["accounts"], true) => Err(Refusal::Method("GET, HEAD")),
+            (["accounts"], true) => self.create_account_by_form(visit, actor).await,
+            (["accounts", "new"], false) => self.new_account_page(visit, actor),
+            (["accounts", id], false) => self.one_account_page(visit, actor, id).await,
+            (["accounts", id, action], false) => self.ask_about_account(visit, actor, id, AccountAction::at(action)?).await,
+            (["accounts", id, action], true) => self.act_on_account_by_form(actor, id, AccountAction::at(action)?).await,
+            (["sessions"] | ["account"] | ["accounts", _], true) => Err(Refusal::Method("GET, HEAD")),
             (["logout"] | ["sessions", "end-others"] | ["sessions", _, "end"], false) => Err(Refusal::Method("POST")),
             (["account", "name" | "password" | "delete"], false) => Err(Refusal::Method("POST")),
             _ => Err(Refusal::NotFound),

@@ -40,15 +40,21 @@ impl Parts {
 }
 
 fn register_page(visit: &Visit<'_>, given: &Form, status: StatusCode, faults: Faults) -> Result<Answer, Refusal> {
-    let field = |name: &'static str, label, kind, autocomplete| Field::new(name, label, kind, &faults).autocomplete(autocomplete);
-    let fields = [
-        field("email", "E-mail address", "email", "username").value(given.get("email")).required(),
-        field("first_name", "First name (optional)", "text", "given-name").value(given.get("first_name")),
-        field("last_name", "Last name (optional)", "text", "family-name").value(given.get("last_name")),
+    let fields = fields(given, &faults, "username");
+    page::page(visit, status, &Register { frame: visit.frame(""), faults, fields })
+}
+
+/// What an account is made of. `address` is what a browser shall fill in there: nothing, where it is somebody else's account.
+pub(super) fn fields(given: &Form, faults: &Faults, address: &'static str) -> [Field; 5] {
+    let name = |autocomplete: &'static str| if address == "off" { "off" } else { autocomplete };
+    let field = |name: &'static str, label, kind, autocomplete| Field::new(name, label, kind, faults).autocomplete(autocomplete);
+    [
+        field("email", "E-mail address", "email", address).value(given.get("email")).required(),
+        field("first_name", "First name (optional)", "text", name("given-name")).value(given.get("first_name")),
+        field("last_name", "Last name (optional)", "text", name("family-name")).value(given.get("last_name")),
         field("password", "Password", "password", "new-password")
             .hint("A few unrelated words make a good one. Common passwords are refused.")
             .required(),
         field("confirm_password", "Password, once more", "password", "new-password").required(),
-    ];
-    page::page(visit, status, &Register { frame: visit.frame(""), faults, fields })
+    ]
 }

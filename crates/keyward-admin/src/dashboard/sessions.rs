@@ -2,7 +2,9 @@
 
 use askama::Template;
 use http::StatusCode;
+use keyward::Timestamp;
 
+use super::agent;
 use super::moment::Moment;
 use super::page;
 use super::visit::{Frame, Visit};
@@ -17,27 +19,36 @@ use crate::fault::Refusal;
 struct Sessions<'v> {
     frame: Frame<'v>,
     notice: Option<&'static str>,
-    sessions: Vec<Row>,
+    sessions: Vec<SessionRow>,
     has_others: bool,
 }
 
-struct Row {
-    told: SessionTold,
-    began: Moment,
-    last_seen: Moment,
-    ends: Moment,
+/// One session, as lists show it.
+pub(super) struct SessionRow {
+    pub(super) told: SessionTold,
+    /// The browser and the system, as people call them.
+    pub(super) agent: String,
+    pub(super) began: Moment,
+    pub(super) last_seen: Moment,
+    pub(super) ends: Moment,
+}
+
+impl SessionRow {
+    pub(super) fn of(told: SessionTold, now: Timestamp) -> Self {
+        Self {
+            agent: agent::called(&told.agent),
+            began: Moment::at(told.created_at, now),
+            last_seen: Moment::at(told.last_seen_at, now),
+            ends: Moment::at(told.expires_at, now),
+            told,
+        }
+    }
 }
 
 impl Parts {
     pub(super) async fn sessions_page(&self, visit: &Visit<'_>, actor: &Actor) -> Result<Answer, Refusal> {
         let told = self.sessions_of(actor).await?;
         let now = self.clock.now().wall;
-        let row = |told: SessionTold| Row {
-            began: Moment::at(told.created_at, now),
-            last_seen: Moment::at(told.last_seen_at, now),
-            ends: Moment::at(told.expires_at, now),
-            told,
-        };
         let page = Sessions {
             frame: visit.frame("sessions"),
             notice: match visit.request.query()?.get("done") {
@@ -46,7 +57,7 @@ impl Parts {
                 _ => None,
             },
             has_others: told.iter().any(|told| !told.current),
-            sessions: told.into_iter().map(row).collect(),
+            sessions: told.into_iter().map(|told| SessionRow::of(told, now)).collect(),
         };
         page::page(visit, StatusCode::OK, &page)
     }

@@ -3,10 +3,9 @@
 use askama::Template;
 use http::StatusCode;
 use keyward::Made;
-use keyward::store::RecordTold;
 
 use super::key_row::KeyRow;
-use super::moment::Moment;
+use super::moment::{Countdown, Moment};
 use super::page;
 use super::visit::{Frame, Visit};
 use crate::admin::Parts;
@@ -21,7 +20,7 @@ struct ShownKey<'v> {
     row: KeyRow,
     is_rotated: bool,
     /// The end of the secret before, where it is accepted still.
-    grace_ends: Option<Moment>,
+    grace: Option<(Moment, Countdown)>,
     /// Where the snippets send it.
     origin: &'v str,
 }
@@ -34,9 +33,9 @@ impl Parts {
         let shown = ShownKey {
             frame: visit.frame("keys"),
             key: made.secret().expose(),
-            row: KeyRow::of(RecordTold::of(record, now, &[]), &self.key_ids, now),
+            row: KeyRow::of(record, &[], &self.key_ids, now),
             is_rotated: record.previous.is_some(),
-            grace_ends: grace_ends.map(|end| Moment::at(end, now)),
+            grace: grace_ends.map(|end| (Moment::at(end, now), Countdown::to(end, now))),
             origin: self.guard.policy().public_origin().unwrap_or("https://api.example.com"),
         };
         page::page(visit, status, &shown)

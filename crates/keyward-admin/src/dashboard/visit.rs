@@ -86,6 +86,13 @@ pub(super) struct Frame<'v> {
     pub(super) place: &'static str,
 }
 
+impl Frame<'_> {
+    /// What stands for the person where there is no room for the name.
+    pub(super) fn initial(&self) -> String {
+        self.person.and_then(|person| person.chars().next()).map(|first| first.to_uppercase().collect()).unwrap_or_default()
+    }
+}
+
 fn new_value(random: &dyn Random) -> Result<Zeroizing<String>, Refusal> {
     let mut bytes = Zeroizing::new([0; 32]);
     random.secret(&mut *bytes)?;

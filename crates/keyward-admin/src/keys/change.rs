@@ -31,7 +31,7 @@ pub(crate) const ROTATION: [&str; 1] = ["grace_seconds"];
 
 impl Parts {
     /// `PATCH …/{id}`. What is not there stays; `null` takes away.
-    pub(super) async fn change_key(
+    pub(crate) async fn change_key(
         &self,
         collection: Collection,
         actor: &Actor,

@@ -71,7 +71,7 @@ impl Collection {
     }
 
     /// What the keys begin with that say nothing else.
-    pub(super) fn prefix<'s>(self, of_settings: &'s str) -> &'s str {
+    pub(super) fn prefix(self, of_settings: &str) -> &str {
         match self {
             Self::All => of_settings,
             Self::Agents => AGENT,

@@ -62,31 +62,40 @@ impl Parts {
         Ok(answer::json(StatusCode::OK, &Keys { items, next }))
     }
 
-    /// Keys that nobody owns have no filter of their own: they are picked out of all of them, a bounded number of which is looked at.
-    pub(crate) async fn page_of_keys(
+    async fn page_of_keys(
         &self,
         actor: &Actor,
         filter: &Filter,
         page: &Page<KeyId>,
         everybodys: bool,
     ) -> Result<(Vec<RecordTold>, Option<String>), Refusal> {
-        const LOOKED_AT: usize = 500;
-        let is_narrow = filter.owner.is_some() || everybodys;
-        let wanted = if is_narrow { page.limit + 1 } else { LOOKED_AT };
-        let found = self.keys.list(filter, page.after, wanted).await?;
-        let (records, next) = if is_narrow {
-            page.cut(found, |record| self.shown_id(record))
-        } else {
-            let end = (found.len() == LOOKED_AT).then(|| found.last().map(|record| self.shown_id(record))).flatten();
-            let own: Vec<Arc<Record>> = found.into_iter().filter(|record| record.owner == actor.owner).collect();
-            let is_cut = own.len() > page.limit;
-            let (records, next) = page.cut(own, |record| self.shown_id(record));
-            (records, if is_cut { next } else { end })
-        };
+        let (records, next) = self.page_of_records(actor, filter, page, everybodys).await?;
         let ids: Vec<KeyId> = records.iter().map(|record| record.id).collect();
         let usage = self.keys.usage(&ids).await?;
         let now = self.clock.now().wall;
         Ok((records.iter().map(|record| RecordTold::of(record, now, &usage)).collect(), next))
+    }
+
+    /// Keys that nobody owns have no filter of their own: they are picked out of all of them, a bounded number of which is looked at.
+    pub(crate) async fn page_of_records(
+        &self,
+        actor: &Actor,
+        filter: &Filter,
+        page: &Page<KeyId>,
+        everybodys: bool,
+    ) -> Result<(Vec<Arc<Record>>, Option<String>), Refusal> {
+        const LOOKED_AT: usize = 500;
+        let is_narrow = filter.owner.is_some() || everybodys;
+        let wanted = if is_narrow { page.limit + 1 } else { LOOKED_AT };
+        let found = self.keys.list(filter, page.after, wanted).await?;
+        if is_narrow {
+            return Ok(page.cut(found, |record| self.shown_id(record)));
+        }
+        let end = (found.len() == LOOKED_AT).then(|| found.last().map(|record| self.shown_id(record))).flatten();
+        let own: Vec<Arc<Record>> = found.into_iter().filter(|record| record.owner == actor.owner).collect();
+        let is_cut = own.len() > page.limit;
+        let (records, next) = page.cut(own, |record| self.shown_id(record));
+        Ok((records, if is_cut { next } else { end }))
     }
 
     /// `GET …/{id}`.
@@ -99,7 +108,7 @@ impl Parts {
         Ok(answer::json(StatusCode::OK, &self.as_json(collection, self.told(record).await?)))
     }
 
-    pub(crate) async fn told(&self, record: &Record) -> Result<RecordTold, Refusal> {
+    pub(super) async fn told(&self, record: &Record) -> Result<RecordTold, Refusal> {
         let usage = self.keys.usage(&[record.id]).await?;
         Ok(RecordTold::of(record, self.clock.now().wall, &usage))
     }

@@ -196,7 +196,7 @@ fn only_administrators_make_another_key_an_agents_or_an_agents_another() {
         assert_eq!(service.json("PATCH", &format!("{KEYS}/{id}"), &ada, kind).wrong_fields(), ["kind"]);
         assert_eq!(service.json("PATCH", &format!("{KEYS}/{id}"), &root, kind).status, 200);
     }
-    assert_eq!(service.get(AGENT_KEYS, &ada).ids(), [plain.clone()]);
+    assert_eq!(service.get(AGENT_KEYS, &ada).ids(), std::slice::from_ref(&plain));
     assert_eq!(names(&service.get(&format!("{AGENT_KEYS}/{plain}"), &ada)), (Value::Null, Value::Null));
     assert_eq!(service.get(&format!("{AGENT_KEYS}/{agent}"), &ada).status, 404);
 }

@@ -22,7 +22,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// What pages of a session have in their forms.
-fn form_token(session: &str) -> String {
+pub(crate) fn form_token(session: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(session.as_bytes()).unwrap();
     mac.update(b"keyward-form-v1");
     URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())

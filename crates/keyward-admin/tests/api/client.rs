@@ -19,6 +19,7 @@ pub(crate) const AGENT_KEYS: &str = "/api/v1/agent-keys";
 pub(crate) const USER: &str = "/api/v1/user";
 pub(crate) const SESSIONS: &str = "/api/v1/user/sessions";
 pub(crate) const ACCOUNTS: &str = "/api/v1/accounts";
+pub(crate) const AUDIT: &str = "/api/v1/audit";
 pub(crate) const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -107,7 +108,8 @@ impl Service {
     fn heard(&self, asked: &str, answer: Response<Bytes>) -> Reply {
         let (head, body) = answer.into_parts();
         let reply = Reply { status: head.status.as_u16(), headers: head.headers, body };
-        assert_eq!(reply.header("cache-control"), "no-store", "{asked}");
+        let kept = if asked.contains(" /dashboard/keyward.") { "public, max-age=3600" } else { "no-store" };
+        assert_eq!(reply.header("cache-control"), kept, "{asked}");
         let lines = reply.headers.iter().map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
         self.answered.borrow_mut().push(format!("{}\n{}", lines.collect::<String>(), reply.text()));
         reply
@@ -242,6 +244,15 @@ impl Caller {
     /// A browser on a page of ours.
     pub(crate) fn cookie(token: &str) -> Self {
         Self(vec![("cookie", format!("{SESSION_COOKIE}={token}")), ("origin", ORIGIN.to_owned())])
+    }
+
+    /// With one more header, or one more cookie.
+    pub(crate) fn with(mut self, name: &'static str, value: String) -> Self {
+        match self.0.iter_mut().find(|(there, _)| *there == name && name == "cookie") {
+            Some((_, cookies)) => *cookies = format!("{cookies}; {value}"),
+            None => self.0.push((name, value)),
+        }
+        self
     }
 
     /// A browser that does not say from where.

@@ -2,9 +2,11 @@
 
 mod agent_keys;
 mod attacks;
+mod audit;
 mod client;
 mod cost_of_registering;
 mod cross_tenant;
+mod dashboard_routes;
 mod journey;
 mod limits_of_accounts;
 mod secrets;

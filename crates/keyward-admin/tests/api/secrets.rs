@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::client::{ACCOUNTS, Caller, FORM, JSON, KEYS, SESSIONS, Service, USER, form};
+use crate::client::{ACCOUNTS, AUDIT, Caller, FORM, JSON, KEYS, SESSIONS, Service, USER, form};
 
 const CANARY: &str = "canary hummed 71 operas";
 const WRONG: &str = "canary missed 13 operas";
@@ -54,7 +54,7 @@ fn secrets_come_out_where_they_belong_and_nowhere_else() {
     let callers = [ada, browser, Caller::bearer(&session), Caller::bearer(&made.1), Caller::bearer(&rotated), Caller::nobody()];
     let in_url = |secret: &str| form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>();
     for caller in &callers {
-        for path in [USER, SESSIONS, KEYS, ACCOUNTS] {
+        for path in [USER, SESSIONS, KEYS, ACCOUNTS, AUDIT] {
             service.get(path, caller);
         }
         // Where people paste them who are in a hurry.
@@ -63,6 +63,7 @@ fn secrets_come_out_where_they_belong_and_nowhere_else() {
             for query in [format!("api_key={sent}"), format!("state={sent}&limit={sent}&after={sent}&owner={sent}")] {
                 service.get(&format!("{KEYS}?{query}"), caller);
                 service.get(&format!("{ACCOUNTS}?{query}"), caller);
+                service.get(&format!("{AUDIT}?{query}&key={sent}&actor={sent}&from={sent}&format={sent}"), caller);
             }
             for body in [
                 // What is no scope, network, quota or prefix is repeated to whoever sent it, so that they find it.

@@ -21,6 +21,7 @@ pub mod query;
 mod recorder;
 pub mod sources;
 mod step;
+pub mod tickets;
 pub mod worlds;
 pub mod written;
 
@@ -45,6 +46,7 @@ pub fn targets() -> Vec<Target> {
         Target { name: "key_format", run: key_format::run },
         Target { name: "key_file", run: key_file::run },
         Target { name: "policy_file", run: policy_file::run },
+        Target { name: "tickets", run: tickets::run },
         Target { name: "adapters", run: adapters::run },
     ]
 }

@@ -145,7 +145,8 @@ impl Opening {
 
     async fn try_out(&self, connection: &MultiplexedConnection) -> Result<(), Failure> {
         let id = request::id(self.ask::<Named>(connection, &Request::issue()?).await?)?;
-        let spend = Request::Spend { id, lifetime: CONNECTING, peek: false };
+        // Whether there is room for it does not matter.
+        let spend = Request::Spend { id, key: None, lifetime: CONNECTING, most: u32::MAX, peek: false };
         self.ask::<u8>(connection, &spend).await.map(drop)
     }
 
@@ -230,8 +231,8 @@ fn failure(error: &RedisError, namespace: &Namespace) -> Failure {
         code if code == Some("NOPERM") || lacks_a_right => Failure {
             kind: FailureKind::Refused,
             text: format!(
-                "it failed ({error}): for tickets the user needs ~{} +evalsha +eval +time +info +zrange +zadd +zscore \
-                 +zremrangebyscore +unlink +pexpire",
+"it failed ({error}): for tickets the user needs ~{} +evalsha +eval +time +info +zrange +zadd +zscore +zcount \
+                 +zrangebyscore +zrem +zremrangebyscore +unlink +pexpire",
                 namespace.tickets()
             ),
         },

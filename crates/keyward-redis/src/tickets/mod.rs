@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyward::clock::Now;
+use keyward::key::KeyId;
 use keyward::ticket::{Spent, TicketId, UsedTickets};
 use keyward::{Answer, Fault};
 
@@ -28,6 +29,8 @@ use request::{Named, Request};
 /// An id is the name of a generation (8 bytes), the server's time in microseconds at which it was made (8), and 16 random bytes. A
 /// generation begins where the server has none, and where it has been started, or has taken over from another one, since it
 /// began. A ticket of another generation is forgotten, and so is one that is older than its lifetime by the server's clock.
+///
+/// So many are noted and no more ([`RedisTicketsBuilder::most`]); one key's are at most as many as there is room left for others'.
 ///
 /// The work is done on the runtime on which it was connected; decisions may wait for it on any, or on none.
 ///
@@ -48,7 +51,10 @@ use request::{Named, Request};
 /// }
 /// ```
 #[derive(Clone)]
-pub struct RedisTickets(Arc<Link>);
+pub struct RedisTickets {
+    link: Arc<Link>,
+    most: u32,
+}
 
 impl RedisTickets {
     /// Connects to a server: `redis://USER:PASSWORD@HOST:PORT/DATABASE`, `rediss://…` for TLS, or `redis+unix:///PATH`;
@@ -67,13 +73,13 @@ impl RedisTickets {
 
     /// Whether the server is away, as far as is known. Then every answer is a fault.
     pub fn is_away(&self) -> bool {
-        self.0.is_away()
+        self.link.is_away()
     }
 }
 
 impl UsedTickets for RedisTickets {
     fn issue(&self, _now: Now) -> Answer<TicketId> {
-        let link = self.0.clone();
+        let link = self.link.clone();
         Answer::Pending(Box::pin(async move {
             let request = Request::issue().map_err(|failure| fault("made", &failure))?;
             let named = link.ask::<Named>(&request).await.and_then(request::id);
@@ -81,13 +87,20 @@ impl UsedTickets for RedisTickets {
         }))
     }
 
-    fn spend(&self, id: &TicketId, lifetime: Duration, _now: Now, peek: bool) -> Answer<Spent> {
-        let (link, request) = (self.0.clone(), Request::Spend { id: *id, lifetime, peek });
+    fn spend(&self, id: &TicketId, key: &KeyId, lifetime: Duration, _now: Now, peek: bool) -> Answer<Spent> {
+        let (link, key, most) = (self.link.clone(), *key, self.most);
+        let request = Request::Spend { id: *id, key: Some(key), lifetime, most, peek };
         Answer::Pending(Box::pin(async move {
             let spent = match link.ask::<u8>(&request).await {
                 Ok(0) => Ok(Spent::Forgotten),
                 Ok(1) => Ok(Spent::First),
                 Ok(2) => Ok(Spent::Before),
+                Ok(3) => {
+                    return Err(Fault::new(format!(
+                        "the key {key} has used as many tickets within 300 s as, of {most}, there is room left for in Redis: limit how \
+                         often keys may ask for tickets (`limits.per_key`)"
+                    )));
+                }
                 Ok(_) => Err(request::no_sense()),
                 Err(failure) => Err(failure),
             };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keyward::key::KeyId;
 use keyward::ticket::TicketId;
 use keyward::{Random, SystemRandom};
 use redis::Cmd;
@@ -11,14 +12,9 @@ use crate::failure::Failure;
 pub(super) enum Request {
     /// `generation`: what the next one is called, if there is none. Never sent for a second ticket: a generation that was lost must
     /// not come back.
-    Issue {
-        generation: [u8; 8],
-    },
-    Spend {
-        id: TicketId,
-        lifetime: Duration,
-        peek: bool,
-    },
+    Issue { generation: [u8; 8] },
+    /// `key`: whose ticket it is. `most`: how many used ones are noted.
+    Spend { id: TicketId, key: Option<KeyId>, lifetime: Duration, most: u32, peek: bool },
 }
 
 /// The generation, and the server's time in microseconds.
@@ -34,12 +30,19 @@ impl Request {
     pub(super) fn write(&self, sent: &mut Cmd) {
         match self {
             Self::Issue { generation } => sent.arg("issue").arg(&generation[..]),
-            Self::Spend { id, lifetime, peek } => {
+            Self::Spend { id, key, lifetime, most, peek } => {
                 let id = id.to_bytes();
                 let (generation, entry) = id.split_at(8);
                 let minted = entry.iter().take(8).fold(0, |minted: u64, &byte| minted << 8 | u64::from(byte));
                 let lifetime = u64::try_from(lifetime.as_micros()).unwrap_or(u64::MAX);
-                sent.arg(if *peek { "peek" } else { "spend" }).arg(generation).arg(minted).arg(entry).arg(lifetime)
+                let key = key.as_ref().map_or("", KeyId::as_str);
+                sent.arg(if *peek { "peek" } else { "spend" })
+                    .arg(generation)
+                    .arg(minted)
+                    .arg(entry)
+                    .arg(lifetime)
+                    .arg(key)
+                    .arg(most)
             }
         };
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use keyward::Guard;
 use keyward::account::MemoryAccounts;
 use keyward::audit::AuditSink;
-use keyward_admin::{Admin, Registration};
+use keyward_admin::{Admin, FailedAttempts, Registration};
 
 use crate::configuration::Configuration;
 use crate::failure::Failure;
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 pub(super) fn open(
     configuration: &Configuration,
     guard: &Guard,
-    sink: impl AuditSink + 'static,
+    (sink, attempts): (impl AuditSink + 'static, FailedAttempts),
     address: SocketAddr,
 ) -> Result<Admin, Failure> {
     let policy = configuration.policy().clone();
@@ -25,7 +25,7 @@ pub(super) fn open(
         Some(accounts) => Admin::builder(configuration.keys(), accounts),
         None => Admin::builder(configuration.keys(), MemoryAccounts::new()).without_accounts(),
     };
-    let builder = builder.policy(policy).sharing(guard).audit(sink).registration(Registration::Closed);
+    let builder = builder.policy(policy).sharing(guard).audit(sink).failed_attempts(attempts).registration(Registration::Closed);
     let builder = builder.workers(|job: keyward::Job| drop(tokio::task::spawn_blocking(job)));
     builder.build().map_err(|error| Failure::Fault(format!("accounts and the management of keys cannot be served: {error}")))
 }

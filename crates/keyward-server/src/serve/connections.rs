@@ -64,9 +64,9 @@ fn room_in(files: u64) -> u64 {
     files.saturating_sub(OTHER_FILES).max(files / 2).max(1)
 }
 
-/// Serves until the first signal; the second one ends what is still going on. No more than `most` connections are taken at once.
-pub(super) async fn serve(listener: TcpListener, router: Router, most: usize, signals: &mut Signals) {
-    let places = Places::new(most);
+/// Serves until the first signal; the second one ends what is still going on. No more connections are taken at once than there are
+/// places.
+pub(super) async fn serve(listener: TcpListener, router: Router, places: Arc<Places>, signals: &mut Signals) {
     let mut told_full = None;
     loop {
         let accepted = tokio::select! {
@@ -82,7 +82,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, most: usize, si
         };
         let place = tokio::select! {
             () = signals.next() => break,
-            place = place(&places, most, &mut told_full) => place,
+            place = place(&places, &mut told_full) => place,
         };
         connection(stream, peer, router.clone(), place);
     }
@@ -95,11 +95,12 @@ pub(super) async fn serve(listener: TcpListener, router: Router, most: usize, si
     }
 }
 
-async fn place(places: &Arc<Places>, most: usize, told_full: &mut Option<Instant>) -> Place {
+async fn place(places: &Arc<Places>, told_full: &mut Option<Instant>) -> Place {
     if let Some(place) = places.free() {
         return place;
     }
     if told_full.is_none_or(|told| told.elapsed() >= FULL_TOLD_EVERY) {
+        let most = places.most();
         tracing::warn!(
             "the bound of {most} connections at once is reached, and connections are closed for others that wait; `--max-connections` sets it"
         );

@@ -6,6 +6,7 @@ mod bootstrap;
 mod connections;
 mod described;
 mod forward_auth;
+mod metrics;
 mod places;
 mod problem;
 mod routes;
@@ -15,7 +16,11 @@ mod shutdown;
 mod stalled;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
 
+use keyward::audit::AuditSink;
+use keyward_admin::FailedAttempts;
 use tokio::net::TcpListener;
 
 use crate::arguments::Serve;
@@ -23,6 +28,7 @@ use crate::configuration::Configuration;
 use crate::database::Access;
 use crate::failure::Failure;
 use crate::output;
+use places::Places;
 
 pub(crate) fn run(arguments: &Serve) -> Result<ExitCode, Failure> {
     let (listen, connections) = (arguments.listen()?, arguments.max_connections()?);
@@ -54,14 +60,19 @@ async fn serve_by(
     arguments: &Serve,
     signals: &mut shutdown::Signals,
 ) -> Result<(), Failure> {
+    let started = SystemTime::now();
     let limits = shared_limits::connect(arguments, audit.sink()).await?;
-    if let Some(used) = shared_tickets::connect(arguments, configuration).await? {
-        configuration.note_used_tickets_in(used);
+    let tickets = shared_tickets::connect(arguments, configuration).await?;
+    if let Some(used) = &tickets {
+        configuration.note_used_tickets_in(used.clone());
     }
+    let (attempts, decisions) = (FailedAttempts::new(), metrics::Decisions::default());
+    let sink: Arc<dyn AuditSink> = Arc::new((audit.sink(), decisions.clone()));
     let guard = configuration.guard(|builder| {
-        let builder = builder.audit(audit.sink()).workers(|job: keyward::Job| drop(tokio::task::spawn_blocking(job)));
-        match limits {
-            Some(limits) => builder.limits(limits),
+        let builder =
+            builder.audit((sink.clone(), attempts.clone())).workers(|job: keyward::Job| drop(tokio::task::spawn_blocking(job)));
+        match &limits {
+            Some(limits) => builder.limits(limits.clone()),
             None => builder,
         }
     })?;
@@ -72,16 +83,28 @@ async fn serve_by(
     if configuration.imported == 0 && configuration.asks_the_store() {
         bootstrap::make(configuration, &guard, address).await?;
     }
-    let admin = administration::open(configuration, &guard, audit.sink(), address)?;
+    let admin = administration::open(configuration, &guard, (sink.clone(), attempts.clone()), address)?;
+    let places = Places::new(connections::within_open_files(connections));
+    let page = metrics::Page {
+        decisions,
+        guard: guard.clone(),
+        audit: audit.counts(),
+        places: places.clone(),
+        cache: configuration.database.cache(),
+        limits,
+        tickets,
+        started,
+    };
+    let metrics = metrics::router(configuration, (sink, attempts), page)?;
+    let described = described::Described::of(configuration.policy(), &admin);
+    let router = routes::router(guard, described).merge(metrics).merge(keyward_axum::admin(admin));
     match configuration.imported {
         0 => tracing::info!("keys: {}", configuration.database),
         count => tracing::info!("keys: {count}, in memory"),
     }
     tracing::info!(%address, "listening");
     output::print(|out| writeln!(out, "listening on {address}"))?;
-    let described = described::Described::of(configuration.policy(), &admin);
-    let router = routes::router(guard, described).merge(keyward_axum::admin(admin));
-    connections::serve(listener, router, connections::within_open_files(connections), signals).await;
+    connections::serve(listener, router, places, signals).await;
     Ok(())
 }
 

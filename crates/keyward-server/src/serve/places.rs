@@ -56,6 +56,16 @@ impl Places {
         Arc::new(Self { most, taken: Mutex::default(), freed: Notify::new() })
     }
 
+    /// How many there are.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// How many are taken.
+    pub(super) fn count(&self) -> usize {
+        self.taken().places.len()
+    }
+
     /// A place, if there is one.
     pub(super) fn free(self: &Arc<Self>) -> Option<Place> {
         let mut taken = self.taken();

@@ -121,7 +121,7 @@ async fn nothing_here() -> Response {
     problem_document(StatusCode::NOT_FOUND, "There is nothing here.")
 }
 
-async fn wrong_method() -> Response {
+pub(super) async fn wrong_method() -> Response {
     wrong_method_for("GET, HEAD")
 }
 

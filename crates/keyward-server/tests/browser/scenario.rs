@@ -1,6 +1,7 @@
 //! One program for the browser: started, waited for, and what it knows looked for where it must not be.
 
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::program::Program;
 use crate::site::Site;
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
@@ -35,18 +37,21 @@ impl Scenario {
 
     /// Runs it against a site. What it says to be secret must not have been in any target or `Referer`, and not be on the disk.
     pub(crate) fn at(self, site: &Site) {
-        let told = self.run(&site.address.to_string(), &site.clock.to_string(), &site.first_key);
+        let told = self.run(&site.address.to_string(), Some(site.clock), &site.first_key);
         let heads = site.heads.lock().unwrap();
+        assert!(heads.iter().any(|head| head.contains("referer http://")), "browsers tell of the page before");
         for secret in &told.secrets {
-            assert!(secret.len() >= 12, "what is that short may be anywhere by chance");
             let found: Vec<&String> = heads.iter().filter(|head| head.contains(secret)).collect();
             assert!(found.is_empty(), "{}: a secret is in an address: {found:?}", self.program);
-            let files = files_with(self.profile.path(), secret.as_bytes());
-            assert!(files.is_empty(), "{}: the browser keeps a secret in {files:?}", self.program);
         }
     }
 
-    fn run(&self, address: &str, clock: &str, first_key: &str) -> Told {
+    /// Runs it against the program.
+    pub(crate) fn at_program(self, program: &Program) {
+        self.run(&program.address, None, &program.first_key);
+    }
+
+    fn run(&self, address: &str, clock: Option<SocketAddr>, first_key: &str) -> Told {
         let chromium = std::env::var("KEYWARD_CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
         let pictures = Path::new(BUILDS).join("browser/pictures");
         let settings = json!({
@@ -55,7 +60,7 @@ impl Scenario {
             "profile": self.profile.path(),
             "pictures": pictures,
             "origin": format!("http://{address}"),
-            "clock": format!("http://{clock}"),
+            "clock": clock.map(|clock| format!("http://{clock}")),
             "firstKey": first_key,
         });
         let mut child = Command::new("node")
@@ -72,7 +77,13 @@ impl Scenario {
         child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
         let status = child.wait().unwrap();
         assert!(status.success(), "{} ({status}):\n{printed}", self.program);
-        serde_json::from_str(printed.lines().last().unwrap_or_default()).unwrap_or_else(|error| panic!("{error}: {printed}"))
+        let told: Told = serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"));
+        for secret in &told.secrets {
+            assert!(secret.len() >= 12, "what is that short may be anywhere by chance");
+            let files = files_with(self.profile.path(), secret.as_bytes());
+            assert!(files.is_empty(), "{}: the browser keeps a secret in {files:?}", self.program);
+        }
+        told
     }
 }
 

@@ -40,13 +40,14 @@ const launching = {
 };
 
 /// Runs a scenario with a browser whose every page is watched. It fails for what goes wrong on any of them, too.
-export async function scenario(play, options = {}) {
+export async function scenario(play, { ownPagesOnly = true, ...options } = {}) {
   const timer = setTimeout(() => {
-    console.error("the scenario takes longer than two minutes");
+    console.error("the scenario takes longer than ten minutes");
     process.exit(4);
-  }, 120_000);
+  }, 600_000);
   const context = await chromium.launchPersistentContext(settings.profile, { ...launching, ...options });
-  const problems = await watch(context);
+  context.setDefaultTimeout(60_000);
+  const problems = await watch(context, ownPagesOnly);
   let page;
   try {
     page = context.pages()[0];
@@ -64,16 +65,14 @@ export async function scenario(play, options = {}) {
 }
 
 /// Collects what must not happen: violations of the content security policy, errors of scripts, requests to anybody else.
-async function watch(context) {
+async function watch(context, ownPagesOnly) {
   const problems = [];
-  {
-    await context.exposeBinding("keywardTold", (_, what) => problems.push(what));
-    await context.addInitScript(() => {
-      addEventListener("securitypolicyviolation", (event) =>
-        keywardTold(`policy: ${event.effectiveDirective} ${event.blockedURI} on ${event.documentURI}`),
-      );
-    });
-  }
+  await context.exposeBinding("keywardTold", (_, what) => problems.push(what));
+  await context.addInitScript(() => {
+    addEventListener("securitypolicyviolation", (event) =>
+      keywardTold(`policy: ${event.effectiveDirective} ${event.blockedURI} on ${event.documentURI}`),
+    );
+  });
   context.on("console", (message) => {
     // What is refused is told there, too; statuses are judged where they are expected.
     const isStatus = /^Failed to load resource: the server responded with a status of 4/.test(message.text());
@@ -85,7 +84,7 @@ async function watch(context) {
     dialog.dismiss();
   });
   context.on("request", (request) => {
-    if (!request.url().startsWith(`${origin}/`) && !request.url().startsWith("data:")) problems.push(`request: ${request.url()}`);
+    if (ownPagesOnly && !request.url().startsWith(`${origin}/`) && !request.url().startsWith("data:")) problems.push(`request: ${request.url()}`);
   });
   return problems;
 }
@@ -145,13 +144,11 @@ export async function signOut(page) {
   await page.waitForURL(`${origin}/dashboard/login`);
 }
 
-/// What axe finds serious on a page, in words.
-export async function faultsOfAccess(page) {
+/// What axe finds wrong on a page, in words: by all rules, or by some.
+export async function faultsOfAccess(page, rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]) {
   // By the debugger's protocol, to which the page's policy does not apply.
   if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe);
-  const { violations } = await page.evaluate(() =>
-    axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }),
-  );
+  const { violations } = await page.evaluate((runOnly) => axe.run({ runOnly, resultTypes: ["violations"] }), rules);
   return violations.flatMap(({ id, impact, nodes }) =>
     nodes.map((node) => `${impact} ${id}: ${node.html} ${node.failureSummary.replaceAll("\n", " ")}`),
   );

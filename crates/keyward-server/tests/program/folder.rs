@@ -34,6 +34,13 @@ impl Folder {
         fs::write(file, text).unwrap();
     }
 
+    /// A file that nobody else can read.
+    pub(crate) fn write_private(&self, name: &str, text: impl AsRef<[u8]>) {
+        self.write(name, text);
+        #[cfg(unix)]
+        fs::set_permissions(self.join(name), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+
     /// The names of all files in it, in order.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> =

@@ -1,8 +1,10 @@
 //! The program as its users meet it: a real process, real files and real sockets.
 
 mod accounts;
+mod accounts_guide;
 mod administration;
 mod audit_file;
+mod audit_listing;
 mod audit_verify;
 mod connections;
 mod described;
@@ -14,6 +16,7 @@ mod import;
 mod keys;
 mod keys_update;
 mod life;
+mod metrics;
 #[cfg(unix)]
 mod peppers;
 mod policy_check;

@@ -35,7 +35,7 @@ fn start(folder: &Folder, more: &[&str]) -> Server {
 
 fn start_with(folder: &Folder, redis: &Redis, secrets: &[&str]) -> Server {
     let file = format!("secrets-{}", SECRETS.iter().position(|secret| *secret == secrets[0]).unwrap());
-    folder.write(&file, secrets.join("\n"));
+    folder.write_private(&file, secrets.join("\n"));
     start(folder, &["--redis", &redis.url(), "--server-secret-file", &file])
 }
 
@@ -249,7 +249,7 @@ fn servers_without_a_common_secret_or_memory_refuse_each_others_tickets() {
     let (redis, folder) = (Redis::start().unwrap(), folder(POLICY));
     // Nobody said a secret; or it is said, and each has its own memory of used tickets.
     let url = redis.url();
-    folder.write("secret", SECRETS[0]);
+    folder.write_private("secret", SECRETS[0]);
     for arguments in [&["--redis", &url][..], &["--server-secret-file", "secret"]] {
         let servers = [start(&folder, arguments), start(&folder, arguments)];
         assert_refused(&servers[1], &ticket(&servers[0]));
@@ -339,14 +339,14 @@ fn a_secret_that_cannot_be_used_is_told_and_not_shown() {
     };
     for weak in weak {
         expect(&[("KEYWARD_SERVER_SECRET", weak)], &[], &["KEYWARD_SERVER_SECRET: line 1", "openssl rand"]);
-        folder.write("weak", format!("{}\n\n{weak}\n", SECRETS[1]));
+        folder.write_private("weak", format!("{}\n\n{weak}\n", SECRETS[1]));
         expect(&[], &["--server-secret-file", "weak"], &["--server-secret-file: line 3", "openssl rand"]);
         expect(&[("KEYWARD_SERVER_SECRET_FILE", "weak")], &[], &["KEYWARD_SERVER_SECRET_FILE: line 3", "openssl rand"]);
     }
-    folder.write("good", SECRETS[0]);
-    folder.write("empty", "");
-    folder.write("blank", "\n  \r\n");
-    folder.write("binary", b"\xff\xfe".repeat(32));
+    folder.write_private("good", SECRETS[0]);
+    folder.write_private("empty", "");
+    folder.write_private("blank", "\n  \r\n");
+    folder.write_private("binary", b"\xff\xfe".repeat(32));
     let both = [("KEYWARD_SERVER_SECRET", SECRETS[1])];
     expect(&both, &["--server-secret-file", "good"], &["--server-secret-file", "KEYWARD_SERVER_SECRET is set, too"]);
     let both = [("KEYWARD_SERVER_SECRET", SECRETS[1]), ("KEYWARD_SERVER_SECRET_FILE", "good")];
@@ -355,12 +355,33 @@ fn a_secret_that_cannot_be_used_is_told_and_not_shown() {
         ("empty", "empty"),
         ("blank", "empty"),
         ("missing", "cannot read missing"),
-        (".", "cannot read"),
+        (".", "is no plain file"),
         ("binary", "cannot read"),
     ] {
         expect(&[], &["--server-secret-file", file], &["--server-secret-file", told]);
     }
+    folder.write_private("large", format!("{}\n", SECRETS[0]).repeat(2_000));
+    expect(&[], &["--server-secret-file", "large"], &["--server-secret-file", "too large"]);
     expect(&[("KEYWARD_SERVER_SECRET", " \n")], &[], &["KEYWARD_SERVER_SECRET", "empty"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_that_others_can_read_is_refused_unless_it_is_asked_for_by_name() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = folder(POLICY);
+    folder.write("secret", SECRETS[0]);
+    for mode in [0o644, 0o640, 0o604, 0o660, 0o610] {
+        std::fs::set_permissions(folder.join("secret"), std::fs::Permissions::from_mode(mode)).unwrap();
+        let ran = run(&folder, &["serve", "--listen", "127.0.0.1:0", "--server-secret-file", "secret"], "");
+        assert_eq!(ran.status, 2, "{mode:o}: {}", ran.err);
+        assert!(ran.err.contains("--server-secret-file: secret holds secrets, and others can read it"), "{}", ran.err);
+        drop(start(&folder, &["--server-secret-file", "secret", "--insecure-readable-server-secret"]));
+    }
+    for mode in [0o600, 0o400] {
+        std::fs::set_permissions(folder.join("secret"), std::fs::Permissions::from_mode(mode)).unwrap();
+        drop(start(&folder, &["--server-secret-file", "secret"]));
+    }
 }
 
 #[test]

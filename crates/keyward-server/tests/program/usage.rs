@@ -116,6 +116,17 @@ fn every_command_helps_with_an_example() {
 }
 
 #[test]
+fn all_that_serve_answers_is_in_its_help_and_on_its_page() {
+    let help = run(&Folder::new(), &["serve", "--help"], "").out;
+    let (_, page) = include_str!("../../../../docs/server.md").split_once("\n## What it answers\n").unwrap();
+    let (page, _) = page.split_once("\n## ").unwrap();
+    let own = ["/healthz", "/whoami", "/auth/token", "/auth?nginx"];
+    for place in own.into_iter().chain(keyward_admin::Admin::PLACES) {
+        assert!(help.contains(place) && page.contains(place), "{place}");
+    }
+}
+
+#[test]
 fn flags_and_environment_agree() {
     let folder = Folder::with("p.toml", "resolution = \"guess\"\n");
     let by_variable = |name: &str, value: &str| run_command(keyward().current_dir(&*folder).arg("serve").env(name, value), "");

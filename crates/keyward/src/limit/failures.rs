@@ -4,6 +4,7 @@
 //! too. What is refused there is known here from then on, so that an address that is blocked costs no more trips.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ impl Debtor {
 pub(crate) struct FailureBudget {
     quota: Quota,
     table: Arc<Mutex<AddressTable>>,
+    /// How many failures were charged.
+    charged: Arc<AtomicU64>,
     shared: Option<Arc<dyn Limits>>,
 }
 
@@ -45,6 +48,7 @@ impl FailureBudget {
         Self {
             quota,
             table: Arc::new(Mutex::new(AddressTable::new(AddressTable::SETS, Seed::new()))),
+            charged: Arc::default(),
             shared: limits.counts_failures().then(|| limits.clone()),
         }
     }
@@ -53,7 +57,7 @@ impl FailureBudget {
     /// out for longer than the new window.
     pub(crate) fn sharing(&self, quota: Quota, now: u64) -> Self {
         self.table.lock().unwrap_or_else(PoisonError::into_inner).convert(self.quota, quota, now);
-        Self { quota, table: self.table.clone(), shared: self.shared.clone() }
+        Self { quota, ..self.clone() }
     }
 
     /// Whether a charge has to be waited for.
@@ -68,6 +72,11 @@ impl FailureBudget {
         self.quota.take(cell, now, 1).err().map(Duration::from_nanos)
     }
 
+    /// How many failures were charged, here and by guards that share it.
+    pub(crate) fn charged(&self) -> u64 {
+        self.charged.load(Ordering::Relaxed)
+    }
+
     /// Charges one failure here alone.
     ///
     /// # Errors
@@ -76,6 +85,7 @@ impl FailureBudget {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let cell = table.cell(debtor.bucket());
         *cell = self.quota.take(*cell, now, 1).map_err(Duration::from_nanos)?;
+        self.charged.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

@@ -27,7 +27,7 @@ pub(crate) use signing::Signing;
 pub(crate) use signing::TicketTold;
 pub use signing::Tickets;
 pub use used::{LocalUsedTickets, NotATicketId, Spent, TicketId, UsedTickets};
-pub(crate) use weak::{Weakness, weakness, weakness_of_key};
+pub(crate) use weak::{Weakness, doubt_of_key, weakness, weakness_of_key};
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::keyed::{self, Holder, Terms, Through};
-use super::{LocalUsedTickets, ServerSecret, UsedTickets, plain, weakness_of_key};
+use super::{LocalUsedTickets, ServerSecret, UsedTickets, doubt_of_key, plain, weakness_of_key};
 use crate::answer::Fault;
 use crate::configured::OnlyKey;
 use crate::decision::{Kind, Pass};
@@ -91,6 +91,13 @@ impl Signing {
                     format!("signs tickets, and {weakness}"),
                     "use 32 random bytes or more: `openssl rand -base64 32`, or `keyward generate`",
                 ));
+            }
+            if let Some(doubt) = doubt_of_key(&key) {
+                tracing::warn!(
+                    target: "keyward",
+                    "{variable} signs tickets, and {doubt}: whoever has seen one of its tickets can try guesses against it, as many as \
+                     they like. `openssl rand -base64 32` makes a better one"
+                );
             }
             return Ok(Some(Self::Plain { key, record }));
         }

@@ -1,6 +1,6 @@
 //! Which tickets have been used (R14.1).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::LONGEST_LIFETIME;
 use crate::answer::{Answer, Fault};
 use crate::clock::Now;
+use crate::key::KeyId;
 use crate::random::{Random, SystemRandom};
 
 /// Remembers which tickets have been used, so that each works once.
@@ -24,9 +25,12 @@ pub trait UsedTickets: Send + Sync {
     /// forgotten.
     fn issue(&self, now: Now) -> Answer<TicketId>;
 
-    /// Uses a ticket that was verified to be ours. `lifetime` is that of tickets under the policy, at most 300 s. With `peek`,
-    /// tell what would happen and note nothing: `explain`.
-    fn spend(&self, id: &TicketId, lifetime: Duration, now: Now, peek: bool) -> Answer<Spent>;
+    /// Uses a ticket that was verified to be ours, and made for this key. `lifetime` is that of tickets under the policy, at most
+    /// 300 s. With `peek`, tell what would happen and note nothing: `explain`.
+    ///
+    /// An implementation that can remember so many and no more must not let one key take all of it: answer with a fault where
+    /// `key` has as many noted as there is room left.
+    fn spend(&self, id: &TicketId, key: &KeyId, lifetime: Duration, now: Now, peek: bool) -> Answer<Spent>;
 }
 
 impl<U: UsedTickets + ?Sized> UsedTickets for Arc<U> {
@@ -34,8 +38,8 @@ impl<U: UsedTickets + ?Sized> UsedTickets for Arc<U> {
         (**self).issue(now)
     }
 
-    fn spend(&self, id: &TicketId, lifetime: Duration, now: Now, peek: bool) -> Answer<Spent> {
-        (**self).spend(id, lifetime, now, peek)
+    fn spend(&self, id: &TicketId, key: &KeyId, lifetime: Duration, now: Now, peek: bool) -> Answer<Spent> {
+        (**self).spend(id, key, lifetime, now, peek)
     }
 }
 
@@ -117,13 +121,16 @@ struct Memory {
     nonce: [u8; 8],
     random: Arc<dyn Random>,
     most: usize,
+    hasher: ahash::RandomState,
     used: Mutex<Used>,
 }
 
 #[derive(Default)]
 struct Used {
     /// The oldest first.
-    noted: BTreeSet<Use>,
+    noted: BTreeMap<Use, Holder>,
+    /// How many of them are whose.
+    of: HashMap<Holder, usize, ahash::RandomState>,
     /// The last that was cleared away. Of those before it nothing is known, whatever time a slow thread believes it is.
     cleared: Option<Use>,
 }
@@ -131,8 +138,12 @@ struct Used {
 /// When a used ticket was made, and its random bytes.
 type Use = (u64, [u8; 16]);
 
+/// A key, by a hash that nobody can foresee: a million ids would take as much room as all else. Two keys that share one share their
+/// room.
+type Holder = u64;
+
 impl LocalUsedTickets {
-    /// How many used tickets are remembered: 3,333 a second, in some 50 MiB.
+    /// How many used tickets are remembered: 3,333 a second, in some 60 MiB.
     pub(crate) const MOST: usize = 1_000_000;
 
     /// How many forgotten tickets are cleared away at each use. More than one, so that they get fewer; not all, which would keep
@@ -140,6 +151,8 @@ impl LocalUsedTickets {
     const CLEARED: usize = 16;
 
     /// Remembers up to 1,000,000 used tickets. While there are more, within 300 s, no further ticket can be used.
+    ///
+    /// One key's are at most as many as there is room left for others': half of all of it, where it is the only one.
     ///
     /// # Errors
     /// When the operating system's random generator cannot be read.
@@ -154,7 +167,7 @@ impl LocalUsedTickets {
     pub fn with(random: Arc<dyn Random>, most: usize) -> Result<Self, Fault> {
         let mut nonce = [0; 8];
         random.secret(&mut nonce)?;
-        Ok(Self(Arc::new(Memory { nonce, random, most, used: Mutex::default() })))
+        Ok(Self(Arc::new(Memory { nonce, random, most, hasher: ahash::RandomState::default(), used: Mutex::default() })))
     }
 }
 
@@ -166,13 +179,13 @@ impl UsedTickets for LocalUsedTickets {
         Answer::Ready(self.0.random.secret(&mut bytes[16..]).map(|()| TicketId(bytes)))
     }
 
-    fn spend(&self, id: &TicketId, lifetime: Duration, now: Now, peek: bool) -> Answer<Spent> {
-        Answer::Ready(self.0.spend(id, lifetime, now.steady, peek))
+    fn spend(&self, id: &TicketId, key: &KeyId, lifetime: Duration, now: Now, peek: bool) -> Answer<Spent> {
+        Answer::Ready(self.0.spend(id, key, lifetime, now.steady, peek))
     }
 }
 
 impl Memory {
-    fn spend(&self, id: &TicketId, lifetime: Duration, now: u64, peek: bool) -> Result<Spent, Fault> {
+    fn spend(&self, id: &TicketId, key: &KeyId, lifetime: Duration, now: u64, peek: bool) -> Result<Spent, Fault> {
         let (nonce, rest) = id.0.split_at(8);
         let (minted, rest) = rest.split_at(8);
         let (Ok(minted), Ok(random)) = (minted.try_into().map(u64::from_be_bytes), rest.try_into()) else {
@@ -187,27 +200,43 @@ impl Memory {
         if Some(this) <= used.cleared {
             return Ok(Spent::Forgotten);
         }
-        if used.noted.contains(&this) {
+        if used.noted.contains_key(&this) {
             return Ok(Spent::Before);
         }
         for _ in 0..LocalUsedTickets::CLEARED {
-            match used.noted.first() {
-                Some(&(oldest, _)) if age(oldest) >= LONGEST_LIFETIME => used.cleared = used.noted.pop_first(),
+            match used.noted.first_key_value() {
+                Some((&(oldest, _), _)) if age(oldest) >= LONGEST_LIFETIME => used.clear_first(),
                 _ => break,
             }
         }
-        if used.noted.len() >= self.most {
+        let holder = self.hasher.hash_one(key.as_str());
+        let (of_this, left) = (used.of.get(&holder).copied().unwrap_or(0), self.most.saturating_sub(used.noted.len()));
+        if of_this >= left {
             return Err(Fault::new(format!(
-                "{} tickets were used within {} s, and no more can be remembered: limit how often keys may ask for tickets \
-                 (`limits.per_key`)",
-                self.most,
-                LONGEST_LIFETIME.as_secs()
+                "the key {key} has used {of_this} tickets within {} s, and of {} there is room for {left} more: limit how often keys \
+                 may ask for tickets (`limits.per_key`)",
+                LONGEST_LIFETIME.as_secs(),
+                self.most
             )));
         }
         if !peek {
-            used.noted.insert(this);
+            used.noted.insert(this, holder);
+            *used.of.entry(holder).or_default() += 1;
         }
         Ok(Spent::First)
+    }
+}
+
+impl Used {
+    fn clear_first(&mut self) {
+        let Some((first, holder)) = self.noted.pop_first() else { return };
+        self.cleared = Some(first);
+        if let Some(of_holder) = self.of.get_mut(&holder) {
+            *of_holder -= 1;
+            if *of_holder == 0 {
+                self.of.remove(&holder);
+            }
+        }
     }
 }
 

@@ -24,6 +24,9 @@ const LEAST_SHARE_LEFT: usize = 45;
 /// How much of a secret is looked at.
 const LOOKED_AT: usize = 1024;
 
+/// How many bytes of a key that signs by itself are neither in a run nor in a repetition, at least. Its words may be its owner's own.
+const FEWEST_BESIDE_PATTERNS: usize = 8;
+
 /// A run or repetition counts from this length on.
 const SHORTEST_RUN: usize = 4;
 
@@ -45,16 +48,22 @@ pub(crate) enum Weakness {
     /// A UUID: RFC 9562 §8 warns of taking those for secrets. Many come from generators that do not even try.
     #[error("is a UUID, which is an identifier and no secret (RFC 9562)")]
     Uuid,
+    /// A UUID of another kind than the random one: of a time, a name or a machine.
+    #[error("is a UUID of a time or a name, which can be guessed (RFC 9562)")]
+    Named,
     /// A token or a hash, which has been shown to others, or was made to be kept where others read it.
     #[error("is a token or the hash of a password, and no secret")]
     Token,
     /// It says of itself that it is to be replaced.
     #[error("calls itself an example, a password, or to be replaced")]
     Telling,
+    /// Next to nothing of it is neither a run nor a repetition.
+    #[error("is runs of letters, digits or keys, or repetitions")]
+    Patterned,
     /// Little of it is neither a word nor a run nor a repetition.
     #[error("is words, runs or repetitions for the most part")]
     Guessable,
-    /// It stands in a specification or a tutorial.
+    /// It stands in a specification, a manual or a program.
     #[error("is published")]
     Known,
 }
@@ -73,33 +82,41 @@ pub(crate) fn weakness(secret: &[u8]) -> Option<Weakness> {
 }
 
 /// The same for a key that signs its own tickets (R14.3), which its owner chose and others present. It is refused for what is
-/// certain: too short, published, one piece repeated, a token, or a text that says it is to be replaced. A UUID or a sentence
-/// may sign.
+/// certain: too short, published, runs and repetitions, a token, a UUID that is not random, or a text that says it is to be
+/// replaced. A random UUID or a sentence may sign; [`doubt_of_key`] has what to warn of.
 pub(crate) fn weakness_of_key(key: &[u8]) -> Option<Weakness> {
     weakness(key).filter(|weakness| !matches!(weakness, Weakness::Uuid | Weakness::Guessable))
 }
 
+/// Why a key that may sign its own tickets had better not.
+pub(crate) fn doubt_of_key(key: &[u8]) -> Option<Weakness> {
+    weakness(key).filter(|weakness| matches!(weakness, Weakness::Uuid | Weakness::Guessable))
+}
+
 fn weak_as_it_stands(secret: &[u8]) -> Option<Weakness> {
+    let secret = &secret[..secret.len().min(LOOKED_AT)];
     if is_known(secret) {
         return Some(Weakness::Known);
     }
-    let secret = &secret[..secret.len().min(LOOKED_AT)];
     let lower = Zeroizing::new(secret.to_ascii_lowercase());
     if different(secret) < FEWEST_DIFFERENT {
         Some(Weakness::Monotonous)
     } else if (1..=lower.len() / 2).any(|period| lower[period..] == lower[..lower.len() - period]) {
         Some(Weakness::Repeated)
-    } else if is_uuid(secret) {
-        Some(Weakness::Uuid)
+    } else if let Some(uuid) = uuid(secret) {
+        Some(if uuid.get_version() == Some(uuid::Version::Random) { Weakness::Uuid } else { Weakness::Named })
     } else if is_token(secret) {
         Some(Weakness::Token)
     } else {
         let letters = Letters::of(secret);
         if letters.hold_any(TELLING) {
             Some(Weakness::Telling)
-        } else if left_over(secret, &lower, &letters) < FEWEST_LEFT.max(secret.len() * LEAST_SHARE_LEFT / 100)
-            || climbs_in_steps(secret)
-        {
+        } else if beside_patterns(&lower) < FEWEST_BESIDE_PATTERNS {
+            Some(Weakness::Patterned)
+        } else if climbs_in_steps(secret) {
+            // Whoever has that page has them all.
+            Some(Weakness::Known)
+        } else if left_over(secret, &lower, &letters) < FEWEST_LEFT.max(secret.len() * LEAST_SHARE_LEFT / 100) {
             Some(Weakness::Guessable)
         } else {
             None
@@ -113,8 +130,9 @@ fn different(secret: &[u8]) -> usize {
     seen.iter().filter(|&&seen| seen).count()
 }
 
-fn is_uuid(secret: &[u8]) -> bool {
-    std::str::from_utf8(secret).is_ok_and(|text| text.contains('-') && uuid::Uuid::try_parse(text).is_ok())
+fn uuid(secret: &[u8]) -> Option<uuid::Uuid> {
+    let text = std::str::from_utf8(secret).ok().filter(|text| text.contains('-'))?;
+    uuid::Uuid::try_parse(text).ok()
 }
 
 fn is_token(secret: &[u8]) -> bool {
@@ -134,6 +152,14 @@ fn left_over(secret: &[u8], lower: &[u8], letters: &Letters) -> usize {
     let letters_in = |gap: &[u8]| gap.iter().filter(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii()).count();
     marks.set_where(false, |gap| gap.len() <= 3 && letters_in(&secret[gap]) <= 2);
     marks.set_where(true, |piece| piece.len() < SHORTEST_EXPLAINED);
+    marks.0.iter().filter(|&&marked| !marked).count()
+}
+
+/// How many bytes are in no run and no repetition.
+fn beside_patterns(lower: &[u8]) -> usize {
+    let mut marks = Marks(vec![false; lower.len()]);
+    mark_runs(lower, &mut marks);
+    mark_repetitions(lower, &mut marks);
     marks.0.iter().filter(|&&marked| !marked).count()
 }
 
@@ -287,7 +313,10 @@ fn mark_repetitions(lower: &[u8], marks: &mut Marks) {
 fn climbs_in_steps(secret: &[u8]) -> bool {
     let is_step = |pair: &[u8]| {
         let alike = [u8::is_ascii_digit as fn(&u8) -> bool, u8::is_ascii_lowercase, u8::is_ascii_uppercase];
-        alike.iter().any(|kind| kind(&pair[0]) && kind(&pair[2])) && (2..=5).contains(&pair[2].saturating_sub(pair[0]))
+        // The alphabet itself does not climb in turn.
+        pair[1] != pair[0].wrapping_add(1)
+            && alike.iter().any(|kind| kind(&pair[0]) && kind(&pair[2]))
+            && (2..=5).contains(&pair[2].saturating_sub(pair[0]))
     };
     let steps = secret.windows(3).filter(|pair| is_step(pair)).count();
     secret.len() >= 16 && steps * 9 > secret.len() * 5
@@ -338,20 +367,26 @@ mod tests {
             ("kJ8s0vLzQ2mXw7Rb4TnYc9-CHANGE_ME-HfD1pGeU6aK3iOq", Weakness::Telling),
             ("kJ8s0vLzQ2mXw7Rb4TnYc9HfD1p.P@ssw0rd.GeU6aK3iOq", Weakness::Telling),
             ("django-insecure-kJ8s0vLzQ2mXw7Rb4TnYc9HfD1pGeU6aK3", Weakness::Telling),
-            ("your-256-bit-secret-your-256-bit-key", Weakness::Guessable),
+            ("your-256-bit-secret-your-256-bit-key", Weakness::Telling),
             ("a-string-secret-at-least-256-bits-long", Weakness::Known),
             ("your-super-secret-jwt-token-with-at-least-32-characters-long", Weakness::Telling),
-            ("0123456789abcdef0123456789ABCDEFG", Weakness::Guessable),
-            ("abcdefghijklmnopqrstuvwxyz0123456789", Weakness::Guessable),
-            ("qwertyuiopasdfghjklzxcvbnm1234567890", Weakness::Guessable),
-            ("1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p", Weakness::Guessable),
+            ("0123456789abcdef0123456789ABCDEFG", Weakness::Patterned),
+            ("abcdefghijklmnopqrstuvwxyz0123456789", Weakness::Patterned),
+            ("qwertyuiopasdfghjklzxcvbnm123456", Weakness::Patterned),
+            ("1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p", Weakness::Patterned),
+            // Seven bytes are neither, and eight.
+            ("abcdefghijklmnopqrstuvwxyz-x7Fq2m", Weakness::Patterned),
+            ("abcdefghijklmnopqrstuvwxyz-x7Fq2mZ", Weakness::Guessable),
+            // UUIDs that are not random: of a time, and of a name.
+            ("c232ab00-9414-11ec-b3c8-9f6bdeced846", Weakness::Named),
+            ("6116487b-cda1-52c2-b5b5-c8022c45e264", Weakness::Named),
             ("ThisIsMyVeryOwnJwtSigningKeyForProduction", Weakness::Guessable),
             ("correct horse battery staple and other words", Weakness::Guessable),
             (
                 "how-do-i-tell-everybody-that-nobody-knows-which-words-these-are-i-know-not-and-so-i-go-on-and-on",
                 Weakness::Guessable,
             ),
-            ("D(G+KbPeShVmYq3t6w9z$C&F)J@McQfT", Weakness::Guessable),
+            ("D(G+KbPeShVmYq3t6w9z$C&F)J@McQfT", Weakness::Known),
             // What tutorials of Spring Boot sign with: in hexadecimal, as they have it, and what that stands for.
             ("404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970", Weakness::Known),
             ("404e635266556a586e3272357538782f413f4428472b4b6250645367566b5970", Weakness::Known),
@@ -363,7 +398,9 @@ mod tests {
         ];
         for (secret, expected) in rows {
             assert_eq!(weakness(secret.as_bytes()), Some(*expected), "{secret}");
-            let of_key = Some(*expected).filter(|weakness| !matches!(weakness, Weakness::Uuid | Weakness::Guessable));
+            let only_warned_of = matches!(expected, Weakness::Uuid | Weakness::Guessable);
+            let of_key = Some(*expected).filter(|_| !only_warned_of);
+            assert_eq!(doubt_of_key(secret.as_bytes()), Some(*expected).filter(|_| only_warned_of), "{secret}");
             assert_eq!(weakness_of_key(secret.as_bytes()), of_key, "{secret}");
         }
         // Published in base64url, and used as the bytes that it stands for.

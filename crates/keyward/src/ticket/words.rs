@@ -3,6 +3,7 @@
 /// No random secret holds one, and none that holds one is meant to stay. At least seven letters: shorter ones come about by
 /// chance.
 pub(super) const TELLING: &[&str] = &[
+    "bitsecret",
     "changeit",
     "changeme",
     "changethis",
@@ -15,6 +16,7 @@ pub(super) const TELLING: &[&str] = &[
     "examplekey",
     "examplesecret",
     "forexample",
+    "generateme",
     "insecure",
     "jwtsecret",
     "keepitsecret",
@@ -23,6 +25,7 @@ pub(super) const TELLING: &[&str] = &[
     "mysecret",
     "mysupersecret",
     "notsecure",
+    "notsosecret",
     "password",
     "placeholder",
     "pleasechange",
@@ -38,6 +41,9 @@ pub(super) const TELLING: &[&str] = &[
     "supersecret",
     "testsecret",
     "thisisasecret",
+    "tobemodified",
+    "tobereplaced",
+    "tochangein",
     "tokensecret",
     "topsecret",
     "unsecure",

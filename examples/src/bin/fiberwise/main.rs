@@ -23,8 +23,8 @@
 //! where the port or the database cannot be had.
 //!
 //! **The administrator.** Everybody may sign up, and nobody becomes an administrator by being the first. The first start on a database
-//! prints a key, once, and the command that makes the administrator's account with it; that works while there is no account at all, so do it
-//! before others can reach the service. An administrator gives the scope `admin` to keys, and sees everybody's.
+//! prints a key, once, and the command that makes the administrator's account with it, which works while there is no account at all. Later on
+//! it is `keyward accounts make-admin ADDRESS --database sqlite:fiberwise.db`. An administrator gives the scope `admin` to keys, and sees everybody's.
 //!
 //! Agents are kept in memory: this is about keys. A key's id is its number, as in the document; the key of the first start, which no
 //! document shows, has one of Keyward's own.
@@ -33,7 +33,6 @@
 
 mod agents;
 mod api;
-mod bootstrap;
 mod database;
 mod service;
 mod settings;
@@ -43,6 +42,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use keyward_examples::first_key;
 use tokio::net::TcpListener;
 
 use crate::database::Database;
@@ -93,7 +93,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(Failure::fault)?;
     let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://localhost:{}", address.port()));
     let router = service::router(&database, &public_url)?;
-    bootstrap::tell(&database.keys(), &public_url).await?;
+    first_key::make(&database.keys(), "fiberwise", service::KEY_PREFIX, &public_url).await.map_err(Failure::fault)?;
     writeln!(io::stdout(), "listening on {address}").map_err(Failure::fault)?;
     // With the peers' addresses: bad keys and guesses at passwords are counted by them.
     let served = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())

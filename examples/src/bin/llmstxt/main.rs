@@ -21,6 +21,9 @@
 //! Otherwise than the system behind the document: what is crawled are the demo pages of this program and nothing else (`site.rs`
 //! says how that is made sure of); and a token beside a key is refused, where that system looks at the token alone.
 //!
+//! Eight crawls go on at once; whoever orders one more is told an error, and is closed with 1013. A key, with all of its tokens, has
+//! up to 100 connections.
+//!
 //! Everything about keys is in `policy.toml` and in three lines of `routes.rs`.
 
 mod crawl;

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use keyward_warp::HeldSocket;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::timeout;
 use warp::ws::Message;
 
 use crate::crawl::{Order, Told, crawl};
 use crate::site::Site;
+
+/// So many crawls go on at once. One more is refused: whoever has a token could otherwise have this program read pages without end.
+static CRAWLS: Semaphore = Semaphore::const_new(8);
 
 /// A client that has opened a connection says what it wants within this time.
 const FIRST_MESSAGE_WITHIN: Duration = Duration::from_secs(30);
@@ -19,6 +23,10 @@ const ALL_WITHIN: Duration = Duration::from_secs(120);
 
 pub(crate) async fn talk(site: Site, mut socket: HeldSocket) {
     let Some(first) = first_message(&mut socket).await else { return };
+    let Ok(_crawl) = CRAWLS.try_acquire() else {
+        refuse(&mut socket).await;
+        return;
+    };
     let (tell, told) = channel(16);
     let crawling = async {
         // An error is that the client has gone, which `pass_on` knows, too.
@@ -35,6 +43,16 @@ pub(crate) async fn talk(site: Site, mut socket: HeldSocket) {
 }
 
 const HOW_TO_BEGIN: &str = r#"the first message says what to crawl, like {"url":"http://127.0.0.1:8000/demo/"}"#;
+
+async fn refuse(socket: &mut HeldSocket) {
+    let told = Told::Error("too many crawls go on at once: try again later".to_owned());
+    let Ok(text) = serde_json::to_string(&told) else { return };
+    let refused = async {
+        socket.send(Message::text(text)).await?;
+        socket.send(Message::close_with(1013_u16, "try again later")).await
+    };
+    let _ = timeout(TAKEN_WITHIN, refused).await;
+}
 
 /// The first text; `None` if there is none in time.
 async fn first_message(socket: &mut HeldSocket) -> Option<String> {

@@ -1,9 +1,12 @@
 //! Where audit events go: to standard error as the policy's `[audit]` wants them, or to a file whose lines vouch for each other.
 
+mod counted;
 mod disk;
 mod file;
 mod recorder;
 mod ring;
+
+pub(super) use counted::Counts;
 
 use std::io;
 use std::sync::Arc;
@@ -15,6 +18,7 @@ use keyward::Policy;
 use keyward::audit::{AuditSink, LineFormat, Lines};
 use keyward::policy::AuditFormat;
 
+use self::counted::Counted;
 use crate::arguments::Serve;
 use crate::failure::Failure;
 
@@ -24,6 +28,7 @@ const LAST_WRITE: Duration = Duration::from_secs(2);
 /// Where audit events go, and the thread that writes them.
 pub(super) struct Audit {
     sink: Arc<dyn AuditSink>,
+    counts: Arc<Counts>,
     writer: Option<Writer>,
 }
 
@@ -41,13 +46,20 @@ impl Audit {
         match (file::open(arguments)?, policy.audit_is_required()) {
             (Some(file), true) => recorder::start(file),
             (Some(file), false) => ring::start(file),
-            (None, true) => Ok(Self { sink: Arc::new(lines(policy)), writer: None }),
+            (None, true) => {
+                let counts = Arc::<Counts>::default();
+                Ok(Self { sink: Arc::new(Counted::new(lines(policy), counts.clone())), counts, writer: None })
+            }
             (None, false) => ring::start(lines(policy)),
         }
     }
 
     pub(super) fn sink(&self) -> Arc<dyn AuditSink> {
         self.sink.clone()
+    }
+
+    pub(super) fn counts(&self) -> Arc<Counts> {
+        self.counts.clone()
     }
 
     /// Writes what is left.

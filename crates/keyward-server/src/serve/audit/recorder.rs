@@ -15,6 +15,7 @@ use keyward::audit::{AuditEvent, AuditSink};
 use keyward::{Answer, Fault};
 use tokio::sync::oneshot;
 
+use super::counted::{Counted, Counts};
 use super::file::AuditFile;
 use super::{Audit, Writer, spawn};
 use crate::failure::Failure;
@@ -56,7 +57,8 @@ struct Recorder(SyncSender<Job>);
 
 pub(super) fn start(file: AuditFile) -> Result<Audit, Failure> {
     let (recorder, writer) = record_in(file)?;
-    Ok(Audit { sink: Arc::new(recorder), writer: Some(writer) })
+    let counts = Arc::<Counts>::default();
+    Ok(Audit { sink: Arc::new(Counted::new(recorder, counts.clone())), counts, writer: Some(writer) })
 }
 
 fn record_in(written: impl Durable) -> Result<(Recorder, Writer), Failure> {

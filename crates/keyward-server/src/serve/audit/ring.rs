@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use keyward::audit::{AuditSink, Ring, RingReader};
 
+use super::counted::Counts;
 use super::file::AuditFile;
 use super::{Audit, Writer, spawn};
 use crate::failure::Failure;
@@ -31,16 +32,18 @@ impl Written for AuditFile {
 pub(super) fn start(written: impl Written) -> Result<Audit, Failure> {
     let (ring, reader) = Ring::new(WAITING);
     let (stop, stopped) = mpsc::channel::<()>();
+    let counts = Arc::<Counts>::default();
+    let counting = counts.clone();
     let ended = spawn(move || {
-        write(reader, &written, &stopped);
+        write(reader, &written, &stopped, &counting);
         written.end();
     })?;
-    Ok(Audit { sink: Arc::new(ring), writer: Some(Writer { stop: Box::new(move || drop(stop)), ended }) })
+    Ok(Audit { sink: Arc::new(ring), counts, writer: Some(Writer { stop: Box::new(move || drop(stop)), ended }) })
 }
 
-fn write(mut reader: RingReader, written: &dyn AuditSink, stopped: &mpsc::Receiver<()>) {
+fn write(mut reader: RingReader, written: &dyn AuditSink, stopped: &mpsc::Receiver<()>, counts: &Counts) {
     while stopped.recv_timeout(WRITE_EVERY) == Err(RecvTimeoutError::Timeout) {
-        reader.drain(written);
+        counts.add(reader.drain(written));
     }
-    reader.drain(written);
+    counts.add(reader.drain(written));
 }
