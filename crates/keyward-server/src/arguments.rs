@@ -170,9 +170,11 @@ What it answers:
   POST /auth/token                       a ticket for the key, which opens one WebSocket
   /api/v1/auth/register, login, logout   signing in and out; registration is closed here
   /api/v1/user, and what is below it     one's account, sessions, and keys (api-keys)
+  /api/v1/agent-keys                     keys of agents
   /api/v1/accounts                       everybody's accounts, for administrators
   /api/v1/audit                          who did what
   /dashboard                             all of that in a browser
+  GET /openapi.json, /docs               all of these paths described, for programs and for people
 A JSON file of keys has no accounts: there, keys with keys:manage look after keys.
 
 The first start on a database makes a bootstrap key and tells it once on standard error, with a curl line that uses it. Where
