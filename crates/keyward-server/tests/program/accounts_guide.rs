@@ -81,7 +81,7 @@ impl Shell {
         let paths = std::env::var_os("PATH").unwrap_or_default();
         let paths = [program.parent().unwrap().to_owned()].into_iter().chain(std::env::split_paths(&paths));
         let mut command = Command::new("bash");
-        command.args(["--noprofile", "--norc"]).current_dir(folder).env("HOME", folder);
+        command.args(["--noprofile", "--norc"]).current_dir(folder).env("HOME", folder).env("no_proxy", "*");
         command.env("PATH", std::env::join_paths(paths).unwrap()).stdin(Stdio::piped()).stdout(Stdio::piped());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KEYWARD_")) {
             command.env_remove(name);
