@@ -48,7 +48,7 @@ async fn a_user_who_lacks_one_right() {
         server.ask(&user.split(' ').collect::<Vec<_>>()).unwrap();
         let url = server.url_as("lacking", "marked-password");
         let refused = RedisLimits::builder(url).may_start_away().connect().await;
-        expect(&refused.expect_err(right), OpenErrorKind::Refused, "the user needs ~{NAMESPACE}:* and +evalsha +eval ");
+        expect(&refused.expect_err(right), OpenErrorKind::Refused, "the user needs ~{keyward}:* +evalsha +eval ");
     }
 }
 

@@ -23,8 +23,9 @@ impl Parts {
 
     /// What keys may do with keys ends with the account that owns them, or one that is switched off would go on making keys.
     pub(super) async fn demand_owner(&self, actor: &Actor) -> Result<(), Refusal> {
-        // An owner that is no account here was named by the command line, say.
-        let account = actor.owner.as_deref().and_then(|owner| owner.parse::<AccountId>().ok());
+        // Any other owner was named by the command line, say, and is no account here: those have ids that were made.
+        let is_made = |owner: &&str| owner.len() == 32 && owner.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let account = actor.owner.as_deref().filter(is_made).and_then(|owner| owner.parse::<AccountId>().ok());
         let Some(account) = account.filter(|_| self.has_accounts) else { return Ok(()) };
         match self.accounts.account(&account).wait().await? {
             Some(account) if !account.is_disabled => Ok(()),

@@ -157,6 +157,12 @@ impl Service {
         wait(self.keys.create(new)).unwrap().secret().expose().to_owned()
     }
 
+    /// A key that the command line made for somebody.
+    pub(crate) fn key_of(&self, owner: &str, scopes: &[&str]) -> String {
+        let new = scopes.iter().fold(NewKey::named("theirs").owner(owner), |new, scope| new.scope(scope).unwrap());
+        wait(self.keys.create(new)).unwrap().secret().expose().to_owned()
+    }
+
     /// The session of a new administrator: the first account.
     pub(crate) fn first_administrator(&self, email: &str) -> String {
         let first = Caller::bearer(&self.ownerless_key(&["keys:manage"]));

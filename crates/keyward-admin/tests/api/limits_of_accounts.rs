@@ -30,6 +30,18 @@ fn a_key_of_an_account_that_is_switched_off_looks_after_no_keys() {
 }
 
 #[test]
+fn a_key_of_an_owner_that_never_had_an_account_looks_after_that_owners_keys() {
+    let service = Service::new();
+    for owner in ["ada", "team-7.reports", "0123456789abcdef0123456789abcdeg"] {
+        let key = Caller::bearer(&service.key_of(owner, &["keys:manage"]));
+        assert_eq!(service.get(KEYS, &key).status, 200, "{owner}");
+        assert_eq!(service.json("POST", KEYS, &key, r#"{"name":"more"}"#).status, 201, "{owner}");
+    }
+    let key = Caller::bearer(&service.key_of("0123456789abcdef0123456789abcdef", &["keys:manage"]));
+    assert_eq!(service.get(KEYS, &key).status, 403, "an account that is gone");
+}
+
+#[test]
 fn the_last_administrator_stays_as_long_as_there_are_others_to_look_after() {
     let service = Service::new();
     let root = Caller::bearer(&service.first_administrator("root@example.com"));
