@@ -159,7 +159,7 @@ impl Refusal {
     pub(crate) fn set_headers(&self, headers: &mut HeaderMap) {
         match self {
             Self::Method(answered) => _ = headers.insert(header::ALLOW, HeaderValue::from_static(answered)),
-            Self::LockedOut(wait) => _ = headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1))),
+            Self::LockedOut(wait) => _ = headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(*wait))),
             Self::Busy => _ = headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")),
             _ => {}
         }
@@ -190,4 +190,9 @@ impl Refusal {
             _ => answer,
         }
     }
+}
+
+/// Rounded up: who comes back a moment too early is refused again.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
+use crate::answer::Fault;
 use crate::guard::Parts;
-use crate::limit::QuotaStanding;
+use crate::limit::{Debtor, QuotaStanding};
 use crate::proof::Allowed;
 pub use crate::proof::Principal;
 use crate::request_id::RequestId;
@@ -115,6 +117,8 @@ pub struct Pass {
     pub(crate) allowed: Allowed,
     pub(crate) request_id: RequestId,
     pub(crate) client: Option<IpAddr>,
+    /// Whose failure budget a bad login is charged to.
+    pub(crate) debtor: Option<Debtor>,
     pub(crate) standings: SmallVec<[QuotaStanding; 1]>,
     /// Whether the URL holds a credential, whoever won.
     pub(crate) secret_in_query: bool,
@@ -138,6 +142,26 @@ impl Pass {
     /// The client's address, seen through the trusted proxies.
     pub fn client(&self) -> Option<IpAddr> {
         self.client
+    }
+
+    /// How long until the client may try another login, if its failure budget is spent (R3.2): then none is looked at. `None`, too,
+    /// where bad keys are not counted.
+    pub fn failures_spent(&self) -> Option<Duration> {
+        self.guard.failures.as_ref()?.spent(self.debtor?, self.guard.clock.now().steady)
+    }
+
+    /// Charges a bad login to the failure budget that the client's bad keys are charged to (R3.1), by whoever signs people in. Tells how
+    /// long until there is room for it, where there is none any more: the answer is 429 then, and not 401 (R3.2).
+    ///
+    /// # Errors
+    /// A fault of limits that several processes share: whether it had to be 429 is unknown.
+    pub async fn charge_bad_login(&self) -> Result<Option<Duration>, Fault> {
+        let (Some(budget), Some(debtor)) = (&self.guard.failures, self.debtor) else { return Ok(None) };
+        let now = self.guard.clock.now();
+        Ok(match budget.charge(debtor, now.steady) {
+            Ok(()) => budget.charge_shared(debtor, now).await?.err(),
+            Err(wait) => Some(wait),
+        })
     }
 
     /// How the quotas stand that the request was charged to.

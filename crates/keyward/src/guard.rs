@@ -308,6 +308,7 @@ impl Guard {
                 allowed,
                 request_id: trail.request_id.clone(),
                 client: trail.client.address,
+                debtor: trail.budget_of(),
                 standings: std::mem::take(&mut trail.standings),
                 is_head: trail.head.method() == "HEAD",
                 socket_place: trail.socket_place.take(),

@@ -154,7 +154,7 @@ impl<'r, H: Head + ?Sized> Trail<'r, H> {
 
     /// Whose failure budget is charged. A trusted proxy's own address never is; but who sends what makes the way to them
     /// unreadable, and so hides behind the proxy's address, shares a budget with the others who do.
-    fn budget_of(&self) -> Option<Debtor> {
+    pub(crate) fn budget_of(&self) -> Option<Debtor> {
         let address = self.client.address.filter(|_| self.client.flagged || !self.client.is_proxy)?;
         Some(Debtor { address, flagged: self.client.flagged })
     }

@@ -42,7 +42,11 @@ impl Parts {
         let nobodys = || "nobody@invalid".parse().ok();
         let Some(counted_as) = address.clone().or_else(nobodys) else { return Err(WRONG) };
         let attempt = Attempt { given_for: GivenFor::SignIn, email: address.as_ref(), account: None, request, pass };
-        let guess = match self.lockout.guess(pass.client(), &counted_as, self.clock.now().steady) {
+        let guess = match pass.failures_spent() {
+            Some(wait) => Err(wait),
+            None => self.lockout.guess(pass.client(), &counted_as, self.clock.now().steady),
+        };
+        let guess = match guess {
             Ok(guess) => guess,
             Err(wait) => {
                 // A denial keeps its status, whether it could be told or not (R11.1).
@@ -65,7 +69,7 @@ impl Parts {
         let is_right = self.hashing.verify(account.as_ref().map(|account| &account.password), &password).await?;
         let Some(account) = account.filter(|_| is_right) else {
             let _ = self.note_attempt(&attempt, wrong).await;
-            return Err(WRONG);
+            return Err(pass.charge_bad_login().await?.map_or(WRONG, Refusal::LockedOut));
         };
         let token = self.open_session(&account, request, pass).await?;
         if let Err(fault) = self.note_attempt(&attempt, Given::Right).await

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+use keyward::Policy;
 use keyward_admin::{Admin, SESSION_COOKIE};
 use serde_json::json;
 use sha2::Sha256;
@@ -438,4 +439,25 @@ fn another_method_is_told_which_there_are() {
         let reply = service.get(path, &root);
         assert_eq!(reply.status, 404, "{path}");
     }
+}
+
+#[test]
+fn bad_logins_and_bad_keys_are_one_failure_budget() {
+    let policy =
+        Policy::from_toml("policy.toml", "[access]\npublic_url = \"https://keys.example.com\"\n[limits]\nfailures = \"3/hour\"");
+    let service = Service::with(|builder| builder.policy(policy.unwrap()));
+    service.sign_up(ADA);
+    // A right one costs nothing, a bad key as much as a bad login, whatever was wrong with it.
+    assert_eq!(service.log_in(ADA, PASSWORD).status, 303);
+    assert_eq!(service.log_in(ADA, "another mauve goose").status, 401);
+    assert_eq!(service.get(USER, &Caller::bearer("kw_nothing")).status, 401);
+    assert_eq!(service.log_in("nobody at all", PASSWORD).status, 401);
+    // R3.2: nothing is tried any more, be it right or wrong.
+    for password in [PASSWORD, "another mauve goose"] {
+        let refused = service.log_in(ADA, password);
+        assert_eq!((refused.status, refused.header("retry-after")), (429, "1200"), "{password}");
+    }
+    assert_eq!(service.get(USER, &Caller::bearer("kw_nothing")).status, 429);
+    service.come_from([192, 0, 2, 99]);
+    assert_eq!(service.log_in(ADA, PASSWORD).status, 303);
 }

@@ -14,6 +14,9 @@ const TICKET: &str = "eyJ";
 
 /// The path with `***` in place of what must not be shown. Almost every path is short, or has nothing of that shape.
 pub(crate) fn shown_path(path: &str) -> Cow<'_, str> {
+    if path.len() < key::LENGTH_BEHIND_PREFIX {
+        return path.into();
+    }
     let mut shown = String::new();
     let mut kept = 0;
     let mut at = 0;

@@ -15,7 +15,7 @@ use crate::clock::Now;
 use crate::network::bucket;
 
 /// Whose budget is charged.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Debtor {
     pub(crate) address: IpAddr,
     /// Somebody behind that address who cannot be told from others.
