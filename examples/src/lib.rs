@@ -1,5 +1,6 @@
 //! Running examples for Keyward, one binary each, and what several of them need.
 
+pub mod failure;
 pub mod first_key;
 
 /// Until somebody stops the program: at a terminal, or as a service manager does.

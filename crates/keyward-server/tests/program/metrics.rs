@@ -87,7 +87,8 @@ fn what_the_server_does_is_counted_and_no_name_or_label_tells_about_whom() {
     // Three that were let in, and the scrapes.
     assert!(grown("allow", "valid") >= 4.0);
     let grown = |name: &str| (after[name] - before[name]) as u64;
-    assert_eq!(grown("keyward_failure_budget_charges_total"), 2);
+    // Two bad keys, and a bad login (R3.1).
+    assert_eq!(grown("keyward_failure_budget_charges_total"), 3);
     assert_eq!(grown("keyward_sign_ins_total{outcome=\"rejected\"}"), 1);
     // These two, and the bootstrap key, which was tried.
     assert_eq!(after["keyward_store_cached_records"] as u64, 3);

@@ -7,8 +7,8 @@ use keyward::audit::{LineFormat, Lines};
 use keyward::policy::Source;
 use keyward::{ConfigError, Guard, Policy};
 use keyward_admin::{Admin, Registration};
+use keyward_examples::failure::Failure;
 
-use crate::Failure;
 use crate::kept::Kept;
 use crate::settings::{ADMIN_API_KEY, Settings, VALID_API_KEYS};
 

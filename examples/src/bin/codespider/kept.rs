@@ -4,10 +4,9 @@ use std::fs::DirBuilder;
 use std::path::Path;
 
 use keyward::Keys;
+use keyward_examples::failure::Failure;
 use keyward_file::{FileErrorKind, FileStore};
 use keyward_sql::{OpenErrorKind, SqliteStore};
-
-use crate::Failure;
 
 pub(crate) struct Kept {
     keys: FileStore,

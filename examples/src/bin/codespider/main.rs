@@ -41,7 +41,6 @@ mod search;
 mod settings;
 mod workspace;
 
-use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
@@ -50,46 +49,23 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use keyward::Guard;
 use keyward_admin::Admin;
+use keyward_examples::failure::{Failure, ended};
 use keyward_examples::first_key;
 
 use crate::kept::Kept;
 use crate::settings::{ADMIN_API_KEY, Settings};
 
-const WRONG_CONFIGURATION: u8 = 2;
-const FAULT: u8 = 3;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).init();
-    let settings = match Settings::read(|name| std::env::var_os(name)) {
-        Ok(settings) => settings,
-        Err(error) => return fail(WRONG_CONFIGURATION, &error),
-    };
-    match run(&settings).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure { status, text }) => fail(status, &text),
-    }
-}
-
-fn fail(status: u8, error: &dyn Display) -> ExitCode {
-    eprintln!("codespider: {error}");
-    ExitCode::from(status)
-}
-
-/// Why it ends, and with which exit status.
-struct Failure {
-    status: u8,
-    text: String,
-}
-
-impl Failure {
-    fn configuration(error: impl Display) -> Self {
-        Self { status: WRONG_CONFIGURATION, text: error.to_string() }
-    }
-
-    fn fault(error: impl Display) -> Self {
-        Self { status: FAULT, text: error.to_string() }
-    }
+    let settings = Settings::read(|name| std::env::var_os(name)).map_err(Failure::configuration);
+    ended(
+        "codespider",
+        match settings {
+            Ok(settings) => run(&settings).await,
+            Err(failure) => Err(failure),
+        },
+    )
 }
 
 async fn run(settings: &Settings) -> Result<(), Failure> {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use keyward::Keys;
 use keyward::account::AccountStore;
 use keyward::store::RecordStore;
+use keyward_examples::failure::Failure;
 use keyward_sql::{OpenError, OpenErrorKind, PostgresStore, SqliteStore};
 
-use crate::Failure;
 use crate::settings::Place;
 
 pub(crate) enum Database {

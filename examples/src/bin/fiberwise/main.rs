@@ -37,52 +37,28 @@ mod database;
 mod service;
 mod settings;
 
-use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use keyward_examples::failure::{Failure, ended};
 use keyward_examples::first_key;
 use tokio::net::TcpListener;
 
 use crate::database::Database;
 use crate::settings::Settings;
 
-const WRONG_CONFIGURATION: u8 = 2;
-const FAULT: u8 = 3;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).init();
-    let settings = match Settings::read(|name| std::env::var_os(name)) {
-        Ok(settings) => settings,
-        Err(error) => return fail(WRONG_CONFIGURATION, &error),
-    };
-    match serve(&settings).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure { status, text }) => fail(status, &text),
-    }
-}
-
-fn fail(status: u8, error: &dyn Display) -> ExitCode {
-    eprintln!("fiberwise: {error}");
-    ExitCode::from(status)
-}
-
-/// Why it ends, and with which exit status.
-struct Failure {
-    status: u8,
-    text: String,
-}
-
-impl Failure {
-    fn configuration(error: impl Display) -> Self {
-        Self { status: WRONG_CONFIGURATION, text: error.to_string() }
-    }
-
-    fn fault(error: impl Display) -> Self {
-        Self { status: FAULT, text: error.to_string() }
-    }
+    let settings = Settings::read(|name| std::env::var_os(name)).map_err(Failure::configuration);
+    ended(
+        "fiberwise",
+        match settings {
+            Ok(settings) => serve(&settings).await,
+            Err(failure) => Err(failure),
+        },
+    )
 }
 
 async fn serve(settings: &Settings) -> Result<(), Failure> {

@@ -3,8 +3,8 @@
 use axum::Router;
 use keyward::{Guard, Policy};
 use keyward_admin::{Admin, AdminError};
+use keyward_examples::failure::Failure;
 
-use crate::Failure;
 use crate::api;
 use crate::database::Database;
 
