@@ -23,13 +23,16 @@ impl Parts {
 
     /// What keys may do with keys ends with the account that owns them, or one that is switched off would go on making keys.
     pub(super) async fn demand_owner(&self, actor: &Actor) -> Result<(), Refusal> {
-        // Any other owner was named by the command line, say, and is no account here: those have ids that were made.
-        let is_made = |owner: &&str| owner.len() == 32 && owner.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let account = actor.owner.as_deref().filter(is_made).and_then(|owner| owner.parse::<AccountId>().ok());
-        let Some(account) = account.filter(|_| self.has_accounts) else { return Ok(()) };
-        match self.accounts.account(&account).wait().await? {
-            Some(account) if !account.is_disabled => Ok(()),
-            _ => Err(Refusal::Forbidden("The account that owns this key is switched off or gone.")),
+        let account = actor.owner.as_deref().and_then(|owner| owner.parse::<AccountId>().ok());
+        let Some(id) = account.filter(|_| self.has_accounts) else { return Ok(()) };
+        let is_refused = match self.accounts.account(&id).wait().await? {
+            Some(account) => account.is_disabled,
+            // One that is gone had an id of 32 digits; any other owner was named by the command line, say, and never had an account.
+            None => id.as_str().len() == 32 && id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()),
+        };
+        match is_refused {
+            true => Err(Refusal::Forbidden("The account that owns this key is switched off or gone.")),
+            false => Ok(()),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What must not become of accounts: rights that outlive them, nobody left to look after them, or any number of them.
 
-use keyward::account::MemoryAccounts;
-use keyward::{Keys, MemoryStore};
+use keyward::account::{Account, AccountStore, MemoryAccounts, PasswordHash};
+use keyward::store::Attribution;
+use keyward::{Keys, MemoryStore, SystemRandom, Timestamp};
 use keyward_admin::{Admin, AdminError};
+use pollster::block_on as wait;
 use serde_json::json;
 
 use crate::client::{ACCOUNTS, Caller, KEYS, PASSWORD, Service, USER};
@@ -39,6 +41,26 @@ fn a_key_of_an_owner_that_never_had_an_account_looks_after_that_owners_keys() {
     }
     let key = Caller::bearer(&service.key_of("0123456789abcdef0123456789abcdef", &["keys:manage"]));
     assert_eq!(service.get(KEYS, &key).status, 403, "an account that is gone");
+}
+
+#[test]
+fn an_account_is_asked_for_whatever_its_id_looks_like() {
+    let accounts = MemoryAccounts::new();
+    let service = Service::over(accounts.clone(), |builder| builder);
+    let now = Timestamp::from_unix_seconds(1_800_000_000);
+    let account = Account {
+        id: "ada".parse().unwrap(),
+        address: "ada@example.com".parse().unwrap(),
+        first_name: Box::default(),
+        last_name: Box::default(),
+        password: PasswordHash::of(PASSWORD, &SystemRandom).unwrap(),
+        is_admin: false,
+        is_disabled: true,
+        created: now,
+    };
+    wait(accounts.add_account(account, false, Attribution { actor: "elsewhere".into(), at: now }).wait()).unwrap().unwrap();
+    let key = Caller::bearer(&service.key_of("ada", &["keys:manage"]));
+    assert_eq!(service.get(KEYS, &key).status, 403);
 }
 
 #[test]
