@@ -71,7 +71,6 @@ struct Route {
     kinds: Vec<String>,
     cost: Option<Spanned<u32>>,
     allow: Option<Spanned<Vec<String>>>,
-    deny: Option<Spanned<Vec<String>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -113,7 +112,6 @@ struct Access {
 #[serde(default)]
 struct Network {
     allow: Option<Spanned<Vec<String>>>,
-    deny: Option<Spanned<Vec<String>>>,
     trusted_proxies: Option<Spanned<Vec<String>>>,
     insecure_trust_all_proxies: Option<Spanned<bool>>,
     trusted_hops: Option<Spanned<u32>>,

@@ -73,11 +73,6 @@ impl AddressList {
         self.0.iter().any(|network| other.0.iter().any(|others| network.contains(others) || others.contains(network)))
     }
 
-    /// Whether every address of the other list is in this one.
-    pub fn holds_all_of(&self, other: &Self) -> bool {
-        other.0.iter().all(|network| self.covers(network))
-    }
-
     /// Whether every address of a network is in one of these.
     pub(crate) fn covers(&self, network: &IpNet) -> bool {
         // Halves that make up a network become that network.

@@ -135,6 +135,22 @@ impl NetworkRules {
         allowed.iter().all(|network| self.deny.covers(network))
     }
 
+    /// What these and the outer ones let in together.
+    pub(crate) fn within(&self, outer: &Self) -> Self {
+        let narrower = |one: &IpNet, other: &IpNet| {
+            if other.contains(one) { Some(*one) } else { one.contains(other).then_some(*other) }
+        };
+        let allow = match (&self.allow, &outer.allow) {
+            (Some(inner), Some(outer)) => {
+                let pairs =
+                    inner.networks().iter().flat_map(|one| outer.networks().iter().filter_map(move |other| narrower(one, other)));
+                Some(AddressList::of(pairs.collect()))
+            }
+            (allow, None) | (None, allow) => allow.clone(),
+        };
+        Self { allow, deny: AddressList::of([self.deny.networks(), outer.deny.networks()].concat()) }
+    }
+
     pub(crate) fn admits(&self, client: &crate::network::Client) -> bool {
         self.allow.as_ref().is_none_or(|allowed| client.is_in(allowed)) && !client.is_denied_by(&self.deny)
     }

@@ -126,9 +126,11 @@ impl Checker {
         let report_only_routes = self.routes("report_only.routes", &file.report_only.routes);
         let tickets = self.tickets(&file.tickets, &file.configured_keys);
         let response = self.response(&file.response);
+        let network = self.network("network", file.network.allow.as_deref(), &file.network.deny);
         // What contradicts what: told by place, which is right only while nothing was left out for a fault of its own.
         if self.faults.is_empty() {
             self.routes_below_open_paths(&routes, &open_paths);
+            self.routes_for_nobody(&routes, &network);
             self.tickets_apart_from_credentials(tickets.as_ref().map(|tickets| &*tickets.parameter), &sources);
             self.ids_apart_from_credentials(&response.request_id_header, &sources);
         }
@@ -175,7 +177,7 @@ impl Checker {
             ),
             public_origin: file.access.public_url.as_deref().and_then(|url| self.origin("access.public_url", url)),
             insecure_allow_without_keys: file.access.insecure_allow_without_keys,
-            network: self.network("network", file.network.allow.as_deref(), &file.network.deny),
+            network,
             trusted_proxies: self.trusted_proxies(&file.network, client_header),
             client_header,
             failures: self.failures(file.limits.failures.as_deref()),

@@ -2,8 +2,8 @@
 
 use super::Checker;
 use crate::path::{BadPathPattern, PathPattern};
-use crate::policy::RouteRule;
 use crate::policy::file::Route;
+use crate::policy::{NetworkRules, RouteRule};
 use crate::scope::{Demand, Requirement};
 use crate::source::is_token_byte;
 
@@ -78,6 +78,20 @@ impl Checker {
                     format!("routes[{index}].path"),
                     "demands something of a path that is open",
                     "take it out of `open_paths`, or drop the route",
+                );
+            }
+        }
+    }
+
+    /// A route's lists hold beside the policy's: each may let somebody in, and both together nobody.
+    pub(super) fn routes_for_nobody(&mut self, routes: &[RouteRule], network: &NetworkRules) {
+        for (index, route) in routes.iter().enumerate() {
+            if route.network.within(network).are_for_nobody() {
+                let list = if route.network.allow.is_some() { "allow" } else { "deny" };
+                self.fault(
+                    format!("routes[{index}].{list}"),
+                    "and the lists of `[network]` together let nobody in",
+                    "name an address that both let in: a route's lists hold beside the policy's",
                 );
             }
         }

@@ -91,6 +91,21 @@ fn lists_that_let_nobody_in_are_refused() {
         ("[network]\nallow = ['*']\ndeny = ['::/0', '0.0.0.0/1', '128.0.0.0/1']", "p:3: network.deny: keeps everybody out", ""),
         ("[[routes]]\npath = '/a'\nallow = ['0.0.0.0']", "p:3: routes[0].allow[0]: `0.0.0.0` is nobody's address", ""),
         ("[[routes]]\npath = '/a'\nallow = ['10.1.1.1']\ndeny = ['10.0.0.0/8']", "p:3: routes[0].allow: is wholly inside", ""),
+        (
+            "[network]\nallow = ['192.0.2.0/24']\n[[routes]]\npath = '/a'\nallow = ['198.51.100.7']",
+            "p:5: routes[0].allow: and the lists of `[network]` together let nobody in",
+            "",
+        ),
+        (
+            "[network]\ndeny = ['192.0.2.0/25']\n[[routes]]\npath = '/a'\nallow = ['192.0.2.0/24']\ndeny = ['192.0.2.128/25']",
+            "p:5: routes[0].allow: and the lists of",
+            "",
+        ),
+        (
+            "[network]\nallow = ['192.0.2.0/24']\n[[routes]]\npath = '/a'\ndeny = ['192.0.0.0/16']",
+            "p:5: routes[0].deny: and the lists of",
+            "",
+        ),
         ("[report_only.network]\nallow = ['10.1.1.1']\ndeny = ['10.0.0.0/8']", "p:2: report_only.network.allow: is wholly", ""),
     ] {
         let told = from_toml("p", written).unwrap_err().to_string();
@@ -98,6 +113,8 @@ fn lists_that_let_nobody_in_are_refused() {
     }
     for good in [
         "[network]\nallow = ['0.0.0.0/0']\ndeny = ['10.0.0.0/8']",
+        "[network]\nallow = ['192.0.2.0/24']\n[[routes]]\npath = '/a'\nallow = ['192.0.0.0/16', '198.51.100.7']",
+        "[network]\ndeny = ['192.0.2.0/25']\n[[routes]]\npath = '/a'\nallow = ['192.0.2.0/24']",
         "[network]\nallow = ['10.0.0.0/8']\ndeny = ['10.0.0.0/9']",
         "[network]\nallow = ['10.0.0.0/8', '192.0.2.1']\ndeny = ['10.0.0.0/8']",
         "[network]\ndeny = ['0.0.0.0/0']",
